@@ -1,0 +1,1 @@
+"""Seawall: will the service stand when the wave hits?"""

@@ -1,0 +1,1 @@
+"""The decisions, as pure functions: no clock, no input or output, no knowledge of a world."""

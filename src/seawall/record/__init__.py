@@ -1,0 +1,1 @@
+"""What happened in a world, and what is read off it: verdict, report."""

@@ -1,0 +1,1 @@
+"""The simulated world: a compiled per-request kernel between the ticks of the control loops."""
