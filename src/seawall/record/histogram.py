@@ -1,0 +1,56 @@
+"""Latencies as counts in log-linear buckets, filled by compiled code and by Python alike, merged by adding.
+
+Values are whole microseconds. The first 128 buckets hold one microsecond each; from there every doubling is
+cut into 64 equal buckets, so that a value is known within 1/64 of itself (the layout of HdrHistogram, with
+6 bits below the leading one). The last bucket takes all from 2**36 microseconds (19 hours) on.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+LINEAR = 128
+PER_DOUBLING = 64
+TOP_BITS = 36
+BUCKETS = LINEAR + (TOP_BITS - 7) * PER_DOUBLING + 1
+
+
+@nb.njit(inline="always")
+def bucket_of(seconds: float) -> int:
+    """The bucket of a latency in seconds."""
+    us = seconds * 1e6
+    if us < 128.0:
+        return int(us) if us > 0.0 else 0
+    mantissa, exponent = math.frexp(us)
+    if exponent > TOP_BITS:
+        return BUCKETS - 1
+    return LINEAR + (exponent - 8) * PER_DOUBLING + int(mantissa * 128.0) - 64
+
+
+def bucket_edges() -> NDArray[np.float64]:
+    """Lower edges of all buckets in seconds, shape (BUCKETS,)."""
+    low = np.arange(LINEAR, dtype=np.float64)
+    doublings = 2.0 ** np.arange(7, TOP_BITS)[:, None] * (
+        1.0 + np.arange(PER_DOUBLING)[None, :] / PER_DOUBLING
+    )
+    return np.concatenate([low, doublings.ravel(), [2.0**TOP_BITS]]) * 1e-6
+
+
+_EDGES = bucket_edges()
+_MIDDLES = np.concatenate([(_EDGES[:-1] + _EDGES[1:]) / 2.0, _EDGES[-1:]])
+
+
+def percentile(counts: NDArray[np.integer], share: float) -> float | None:
+    """The latency in seconds below which `share` of the counted values lie; None where nothing was counted.
+
+    `counts` has shape (BUCKETS,). The answer is the middle of the bucket that holds the value.
+    """
+    total = int(counts.sum())
+    if total == 0:
+        return None
+    rank = max(1, math.ceil(share * total - 1e-9))
+    return float(_MIDDLES[int(np.searchsorted(np.cumsum(counts), rank))])
