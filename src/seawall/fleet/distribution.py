@@ -79,7 +79,8 @@ def parse_distribution(value: Any, parse_value: Any) -> Distribution:
         return _quantiles(body, parse_value)
     raise ValueError(
         f"{value!r} is not a distribution; write a value, or {{exponential: 20ms}}, "
-        "{lognormal: {median: 20ms, p95: 60ms}}, {uniform: [10ms, 30ms]} or {quantiles: {p50: 20ms, p100: 2s}}"
+        "{lognormal: {median: 20ms, p95: 60ms}}, {uniform: [10ms, 30ms]} "
+        "or {quantiles: {p50: 20ms, p100: 2s}}"
     )
 
 

@@ -50,11 +50,13 @@ class Part(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
 
 def measured(default: Any) -> Any:
-    """A default that stands for a fact of the user's own service: listed with each verdict until it is given."""
+    """A default that stands for a fact of the user's own service: listed with each verdict until given."""
     return Field(default, validate_default=True, json_schema_extra={"measure": True})
 
 
@@ -135,7 +137,7 @@ class Start(Part):
     wait: Seconds = measured(1.0)
     """Waiting (files, network) before the server listens."""
     application_cpu: Seconds = measured(0.5)
-    """CPU work of loading the application into one process (embedded mod_wsgi: at a child's first request)."""
+    """CPU work of loading the application into a process (embedded mod_wsgi: at a child's first request)."""
     worker_cpu: Seconds = 0.005
     """CPU work of forking a worker and making it ready to accept."""
 
@@ -176,7 +178,7 @@ class Kernel(Part):
         """The number of linear SYN time-outs in force for this kernel version."""
         if self.tcp_syn_linear_timeouts is not None:
             return self.tcp_syn_linear_timeouts
-        parts = (self.linux.split(".") + ["0"])[:2]
+        parts = [*self.linux.split("."), "0"][:2]
         return 4 if (int(parts[0]), int(parts[1])) >= (6, 5) else 0
 
 
@@ -197,8 +199,8 @@ class Service(Part):
 class Haproxy(Part):
     """A proxy that balances each request, as HAProxy and its ingress controllers do.
 
-    Source: HAProxy 2.6 configuration manual (`balance`, `maxconn`, `maxqueue`, `timeout queue|connect|server`,
-    `retries`, `option redispatch`, `http-reuse`); time-outs are those of the HAProxy ingress controller.
+    Source: HAProxy 2.6 configuration manual (`balance`, `maxconn`, `maxqueue`, `retries`, `http-reuse`,
+    `timeout queue|connect|server`, `option redispatch`); time-outs are those of the HAProxy ingress controller.
     """
 
     kind: Literal["haproxy"] = "haproxy"
@@ -221,7 +223,10 @@ class KubeProxy(Part):
     kind: Literal["kube-proxy"]
 
 
-Balancer = Annotated[Haproxy | KubeProxy, Field(discriminator="kind")]
+Balancer = Annotated[
+    Annotated[Haproxy | KubeProxy, Field(discriminator="kind")],
+    BeforeValidator(lambda v: {"kind": "haproxy", **v} if isinstance(v, dict) else v),
+]
 
 
 class Stall(Part):
@@ -237,11 +242,21 @@ class Reserved(Part):
     memory: Bytes = 0.0
 
 
+class Machine(Part):
+    """A machine that is not in the catalogue, such as another cloud's."""
+
+    vcpu: float = Field(gt=0)
+    memory: Bytes = Field(gt=0)
+    """What the node's own kernel has of it."""
+    price_per_hour: float = Field(ge=0)
+
+
 class NodePool(Part):
     """Machines of one type that are added and removed together."""
 
     name: str
-    instance_type: str
+    instance_type: str | Machine
+    """A name in the EC2 catalogue, such as t3.medium; or a mapping with vcpu, memory and pricePerHour."""
     min: int = Field(1, ge=0)
     max: int = Field(1, ge=0)
     initial: int | None = Field(None, ge=0, description="nodes at the start; default: min")
@@ -256,6 +271,9 @@ class NodePool(Part):
     daemon_set_cpu: Cores = 0.0
     """CPU requests of the daemon sets on each node."""
     daemon_set_memory: Bytes = 0.0
+    max_pods: int | None = Field(None, ge=1)
+    """Pods that a node takes; by default EKS's number for the type, or the kubelet's 110 where nothing is
+    reserved as on EKS."""
     price_per_hour: float | None = Field(None, ge=0, description="default: the catalogue's on-demand price")
     when_memory_runs_out: Stall = Stall()
 
@@ -424,7 +442,7 @@ class Traffic(Part):
     recorded: Recorded | None = None
 
 
-# --------------------------------------------------------------------------------- promises and the whole file
+# -------------------------------------------------------------------------------- promises and the whole file
 
 
 class Objectives(Part):

@@ -1,0 +1,172 @@
+"""What parts of a fleet say against each other, and what the real systems would make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seawall.fleet.hpa_spec import HpaSpec, TargetType
+from seawall.fleet.kubernetes import Deployment, Manifest
+from seawall.fleet.model import ApachePrefork, FleetFile, GunicornSync, ModWsgi, Service
+from seawall.fleet.pools import Pool
+from seawall.fleet.units import MIB
+from seawall.fleet.yamlfile import Place, Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something that the real systems accept but that the user will not have meant, and where it stands."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+def settle_server(file: FleetFile, place: Place) -> tuple[FleetFile, tuple[Warning, ...]]:
+    """The file with the server's settings as the server itself would settle them, and what it says about it.
+
+    Source: httpd 2.4, server/mpm/prefork/prefork.c: MaxRequestWorkers is lowered to ServerLimit (a warning in the
+    error log); MaxSpareServers is raised to MinSpareServers + 1 (silently).
+    """
+    server = file.service.server
+    if not isinstance(server, ApachePrefork):
+        return file, ()
+    changes: dict[str, int] = {}
+    warnings = []
+    if server.max_request_workers > server.server_limit:
+        changes["max_request_workers"] = server.server_limit
+        text = (
+            f"MaxRequestWorkers {server.max_request_workers} exceeds ServerLimit {server.server_limit}: Apache "
+            f"lowers it to {server.server_limit}; raise ServerLimit too"
+        )
+        warnings.append(_warning(place, ("service", "server", "MaxRequestWorkers"), text))
+    if server.max_spare_servers <= server.min_spare_servers:
+        raised = server.min_spare_servers + 1
+        changes["max_spare_servers"] = raised
+        text = (
+            f"MaxSpareServers {server.max_spare_servers} is not above MinSpareServers {server.min_spare_servers}: "
+            f"Apache takes {raised}"
+        )
+        warnings.append(_warning(place, ("service", "server", "MaxSpareServers"), text))
+    if not changes:
+        return file, ()
+    service = file.service.model_copy(update={"server": server.model_copy(update=changes)})
+    return file.model_copy(update={"service": service}), tuple(warnings)
+
+
+def check(
+    file: FleetFile,
+    place: Place,
+    deployment: Deployment,
+    hpa: HpaSpec | None,
+    hpa_manifest: Manifest | None,
+    pools: tuple[Pool, ...],
+) -> tuple[Warning, ...]:
+    """Warnings about what Kubernetes accepts and the user will not have meant.
+
+    InputError for manifests that contradict each other: an HPA that can never act.
+    """
+    found: list[Warning] = []
+    if hpa is not None and hpa_manifest is not None:
+        _refuse_blind_hpa(deployment, hpa, hpa_manifest)
+        found += _check_replicas(deployment, hpa, hpa_manifest)
+    return (*found, *_check_size(deployment, pools), *_check_memory(file, place, deployment, pools))
+
+
+def full_memory(service: Service) -> float:
+    """Bytes of one pod with every worker started, grown to its steady size and serving a request (no leak)."""
+    memory, server = service.memory, service.server
+    share = sum(r.share for r in service.requests.values()) or 1.0
+    request = sum(r.share / share * r.memory.mean for r in service.requests.values())
+    grown = memory.application + memory.growth
+    if isinstance(server, GunicornSync):
+        # Pages of an application loaded before the fork are shared; what a worker gains is its own.
+        shared = memory.application if server.preload_app else 0.0
+        return memory.base + shared + server.workers * (memory.worker + grown - shared + request)
+    if isinstance(server.mod_wsgi, ModWsgi):
+        processes, threads = server.mod_wsgi.processes, server.mod_wsgi.threads
+        served = min(processes * threads, server.max_request_workers)
+        children = server.max_request_workers * memory.worker
+        return memory.base + children + processes * (memory.worker + grown) + served * request
+    return memory.base + server.max_request_workers * (memory.worker + grown + request)
+
+
+def _warning(place: Place, path: Steps, text: str) -> Warning:
+    where = place.find(path)
+    return Warning(where.file, where.line, text)
+
+
+def _refuse_blind_hpa(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -> None:
+    """A utilisation is a share of a request: without the request there is nothing to divide by.
+
+    Source: k8s pkg/controller/podautoscaler/replica_calculator.go, calculateRequests: one container without the
+    request is enough, and the sync ends with FailedGetResourceMetric.
+    """
+    for i, metric in enumerate(hpa.metrics):
+        if metric.target.type != TargetType.UTILIZATION or (
+            deployment.pod_level_requests and not metric.container
+        ):
+            continue
+        asked = [c for c in deployment.long_running if metric.container in ("", c.name)]
+        for container in asked:
+            given = {"cpu": container.cpu_request, "memory": container.memory_request}
+            if given.get(metric.name, 1.0) is None:
+                raise manifest.error(
+                    f"scales on {metric.name} utilisation, a share of the request, but container {container.name} of "
+                    f"{deployment.manifest.key} requests no {metric.name}: Kubernetes would report "
+                    f"FailedGetResourceMetric (missing request for {metric.name}) at each sync and never scale on it; "
+                    f"write resources.requests.{metric.name} in the Deployment, or take the metric out",
+                    *("spec", "metrics", i),
+                )
+
+
+def _check_replicas(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -> list[Warning]:
+    if not deployment.replicas_given or hpa.min_replicas <= deployment.replicas <= hpa.max_replicas:
+        return []
+    text = (
+        f"{deployment.manifest.key} starts with replicas {deployment.replicas}; {manifest.key} brings it between "
+        f"{hpa.min_replicas} and {hpa.max_replicas} at its first sync"
+    )
+    return [_warning(deployment.manifest.place, ("spec", "replicas"), text)]
+
+
+def _check_size(deployment: Deployment, pools: tuple[Pool, ...]) -> list[Warning]:
+    fits = [
+        pool
+        for pool in pools
+        if deployment.pod_cpu_request <= pool.free_cpu and deployment.pod_memory_request <= pool.free_memory
+    ]
+    if fits:
+        return []
+    nodes = ", ".join(f"{p.name}: {p.free_cpu:.2f} cores, {p.free_memory / MIB:.0f} MiB" for p in pools)
+    text = (
+        f"a pod of {deployment.manifest.key} requests {deployment.pod_cpu_request:g} cores and "
+        f"{deployment.pod_memory_request / MIB:.0f} MiB, more than any node can give ({nodes}): its pods stay Pending"
+    )
+    return [_warning(deployment.manifest.place, ("spec", "template", "spec", "containers"), text)]
+
+
+def _check_memory(
+    file: FleetFile, place: Place, deployment: Deployment, pools: tuple[Pool, ...]
+) -> list[Warning]:
+    """What all workers together come to, against what the container or the node can give them."""
+    needed = full_memory(file.service)
+    if deployment.memory_limit is not None:
+        bound, whose = deployment.memory_limit, "the container's memory limit"
+    else:
+        bound, whose = max(pool.kubepods_memory_cap for pool in pools), "what a node has for all its pods"
+    if needed <= bound:
+        return []
+    server = file.service.server
+    key, workers = (
+        ("MaxRequestWorkers", server.max_request_workers)
+        if isinstance(server, ApachePrefork)
+        else ("workers", server.workers)
+    )
+    text = (
+        f"{key} {workers} lets a pod grow to {needed / MIB:.0f} MiB when all workers are busy, above {whose} "
+        f"({bound / MIB:.0f} MiB): a wave can have it killed"
+    )
+    return [_warning(place, ("service", "server", key), text)]

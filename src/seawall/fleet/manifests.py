@@ -1,0 +1,165 @@
+"""The manifests of a fleet: read from files and folders, patched by a variant, and those that matter chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seawall.fleet.errors import InputError
+from seawall.fleet.hpa_spec import HpaSpec
+from seawall.fleet.kubernetes import (
+    Deployment,
+    DisruptionBudget,
+    Manifest,
+    manifests_of,
+    read_deployment,
+    read_disruption_budget,
+    read_hpa,
+)
+from seawall.fleet.merge import Placed, merge
+from seawall.fleet.model import FleetFile
+from seawall.fleet.problems import nearest
+from seawall.fleet.yamlfile import Document, Place, load_documents
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_MOST_FILES = 2000
+
+
+def read_manifests(
+    file: FleetFile, place: Place, folder: Path, read: dict[Path, list[Document]]
+) -> tuple[list[Manifest], list[str]]:
+    """The manifests that `platform.manifests` gives, and by name what is none.
+
+    Paths start from `folder`; `read` remembers the files that were read already.
+    """
+    manifests: list[Manifest] = []
+    strangers: list[str] = []
+    for i, given in enumerate(file.platform.manifests):
+        where = place.find(("platform", "manifests", i))
+        if isinstance(given, dict):
+            found, strange = manifests_of([Document(given, where, where.file)])
+            if strange:
+                message = f"platform.manifests[{i}]: has no kind; give a Kubernetes manifest"
+                raise InputError(message, file=where.file, line=where.line)
+        else:
+            found, strange = _read_manifest_path(folder / given, where, read)
+        manifests += found
+        strangers += strange
+    return manifests, strangers
+
+
+def _read_manifest_path(
+    path: Path, where: Place, read: dict[Path, list[Document]]
+) -> tuple[list[Manifest], list[str]]:
+    if not path.exists():
+        message = f"platform.manifests: there is no {path}; paths start from the folder of the fleet file"
+        raise InputError(message, file=where.file, line=where.line)
+    if path not in read:
+        read[path] = [d for file in manifest_files(path) for d in load_documents(file)]
+    found, strangers = manifests_of(read[path])
+    if not found:
+        raise InputError("holds no Kubernetes manifest; give files of kind Deployment and so on", file=path)
+    return found, strangers
+
+
+def manifest_files(path: Path) -> list[Path]:
+    """`path` itself, or every YAML and JSON file below a folder, sorted; hidden ones are left out."""
+    if not path.is_dir():
+        return [path]
+    files = []
+    for file in sorted(path.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+        if file.suffix in _SUFFIXES and not hidden and file.is_file():
+            files.append(file)
+        if len(files) > _MOST_FILES:
+            raise InputError(f"holds more than {_MOST_FILES} files; name the service's own folder", file=path)
+    return files
+
+
+def patch_manifests(manifests: list[Manifest], patches: Placed | None) -> list[Manifest]:
+    """The manifests with a variant's patches (by Kind/name; null takes a manifest out) laid over them."""
+    if patches is None:
+        return manifests
+    data, place = patches
+    if not isinstance(data, dict):
+        raise InputError("manifests: give a mapping of Kind/name", file=place.file, line=place.line)
+    patched = {manifest.key: manifest for manifest in manifests}
+    for key, patch in data.items():
+        where = place.find((key,))
+        if key not in patched:
+            message = f"manifests.{key}: no such manifest; {nearest(key, patched)}"
+            raise InputError(message, file=where.file, line=where.line)
+        old = patched[key]
+        if patch is None:
+            del patched[key]
+            continue
+        new, new_place = merge((old.data, old.place), (patch, where))
+        patched[key] = Manifest(old.kind, old.name, old.api_version, new, new_place)
+    return list(patched.values())
+
+
+def choose_deployment(manifests: list[Manifest], file: FleetFile, place: Place) -> Deployment:
+    """The Deployment that the fleet is about: the only one, or the one that `platform.deployment` names."""
+    deployments = [m for m in manifests if m.kind == "Deployment"]
+    names = [m.name for m in deployments]
+    where = place.find(("platform", "manifests"))
+    if not deployments:
+        others = [
+            m.key for m in manifests if m.kind in ("StatefulSet", "DaemonSet", "Rollout", "ReplicaSet", "Pod")
+        ]
+        there = f" ({', '.join(others)} is not supported: a Deployment is)" if others else ""
+        raise InputError(
+            f"platform.manifests: there is no Deployment{there}; give its file, a folder, "
+            "or the manifest itself",
+            file=where.file,
+            line=where.line,
+        )
+    wanted = file.platform.deployment
+    if wanted is None and len(deployments) > 1:
+        message = (
+            f"platform: there are several Deployments; write `deployment:` with one of {', '.join(names)}"
+        )
+        raise InputError(message, file=where.file, line=where.line)
+    if wanted is not None and wanted not in names:
+        where = place.find(("platform", "deployment"))
+        message = f"platform.deployment: there is no Deployment {wanted!r}; {nearest(wanted, names)}"
+        raise InputError(message, file=where.file, line=where.line)
+    return read_deployment(deployments[0] if wanted is None else deployments[names.index(wanted)])
+
+
+def choose_hpa(manifests: list[Manifest], deployment: Deployment) -> tuple[HpaSpec | None, Manifest | None]:
+    """The HorizontalPodAutoscaler of the Deployment, read, with its manifest; None where there is none."""
+    hpas = [m for m in manifests if m.kind == "HorizontalPodAutoscaler"]
+    own = [m for m in hpas if _targets(m, deployment)]
+    if len(own) > 1:
+        raise own[1].error(f"{own[0].key} scales Deployment/{deployment.name} already; keep one of them")
+    if own:
+        return read_hpa(own[0]), own[0]
+    known = {m.name for m in manifests if m.kind == "Deployment"}
+    for hpa in hpas:
+        target = hpa.get("spec", "scaleTargetRef", "name", default="")
+        if (
+            hpa.get("spec", "scaleTargetRef", "kind", default="Deployment") == "Deployment"
+            and target not in known
+        ):
+            raise hpa.error(
+                f"scales Deployment/{target}, which is not among the manifests: Kubernetes would report "
+                f"FailedGetScale and do nothing; {nearest(str(target), known)}",
+                *("spec", "scaleTargetRef", "name"),
+            )
+    return None, None
+
+
+def _targets(hpa: Manifest, deployment: Deployment) -> bool:
+    kind, name = (hpa.get("spec", "scaleTargetRef", key) for key in ("kind", "name"))
+    return (kind, name) == ("Deployment", deployment.name)
+
+
+def choose_pdb(manifests: list[Manifest], deployment: Deployment) -> DisruptionBudget | None:
+    """The PodDisruptionBudget whose selector matches the Deployment's pods."""
+    labels = dict(deployment.labels)
+    for manifest in manifests:
+        if manifest.kind == "PodDisruptionBudget":
+            wanted = manifest.get("spec", "selector", "matchLabels", default={})
+            if wanted and all(labels.get(key) == value for key, value in wanted.items()):
+                return read_disruption_budget(manifest)
+    return None

@@ -1,0 +1,201 @@
+"""What pydantic finds wrong with a fleet file, said in the file's own terms with file and line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from seawall.fleet.errors import InputError, together
+from seawall.fleet.yamlfile import Place, Steps
+
+_SHAPES = {
+    "dict_type": "a mapping (`key: value` lines)",
+    "model_type": "a mapping (`key: value` lines)",
+    "model_attributes_type": "a mapping (`key: value` lines)",
+    "list_type": "a list (lines that begin with `-`)",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def input_error(error: ValidationError, model: type[BaseModel], data: Any, place: Place) -> InputError:
+    """One InputError that lists every problem of `data` (as read) with the place it was written at."""
+    by_path: dict[Steps, list[Any]] = {}
+    for found in error.errors(include_url=False):
+        path = _written_path(found["loc"], data, found["type"])
+        by_path.setdefault(path, []).append(found)
+    problems = []
+    for path, found_here in by_path.items():
+        for found in _telling(found_here, _value_at(data, path)):
+            where = place.find(path)
+            name = path_text(path)
+            text = _say(found, model, path, data)
+            message = f"{name}: {text}" if name else text
+            problems.append(InputError(message, file=where.file, line=where.line))
+    return together(problems)
+
+
+def path_text(path: Steps) -> str:
+    """A path as people write it: `platform.nodePools[0].instanceType`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else (f".{step}" if text else step)
+    return text
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean X?`, or a list of what is known where nothing is near."""
+    names = list(known)
+    folded = {re.sub(r"[^a-z0-9]", "", n.lower()): n for n in reversed(names)}
+    close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", name.lower()), folded, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean `{folded[close[0]]}`?"
+    return f"known here: {', '.join(names)}" if names else "nothing may stand here"
+
+
+def _written_path(loc: tuple[str | int, ...], data: Any, kind: str) -> Steps:
+    """pydantic's location without the names of union members, which nobody wrote."""
+    path: list[str | int] = []
+    here = data
+    for i, step in enumerate(loc):
+        if (isinstance(here, dict) and step in here) or (
+            isinstance(here, list) and isinstance(step, int) and step < len(here)
+        ):
+            here = here[step]
+        elif not (kind == "missing" and i == len(loc) - 1):
+            continue
+        path.append(step)
+    return tuple(path)
+
+
+def _value_at(data: Any, path: Steps) -> Any:
+    for step in path:
+        if isinstance(data, dict) and isinstance(step, str):
+            data = data.get(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+    return data
+
+
+def _telling(found: list[Any], value: Any) -> list[Any]:
+    """Of what each member of a union says about one value, what helps: the word for a word, and so on."""
+    if len(found) == 1:
+        return found
+    mapping_kinds = ("model_type", "model_attributes_type", "dict_type")
+    if isinstance(value, dict):
+        found = [f for f in found if f["type"] not in ("literal_error", "string_type")] or found
+    else:
+        found = [f for f in found if f["type"] not in mapping_kinds] or found
+    return found[:1] if len({f["type"] for f in found}) == 1 else found
+
+
+def _say(found: Any, model: type[BaseModel], path: Steps, data: Any) -> str:
+    kind, context, value = found["type"], found.get("ctx", {}), found.get("input")
+    if kind == "extra_forbidden":
+        return f"unknown key; {nearest(str(path[-1]), _known_beside(model, path, data, found['loc']))}"
+    if kind == "missing":
+        return f"is missing; {_what_to_write(model, path, found['loc'])}"
+    if kind == "value_error":
+        return str(context.get("error", found["msg"]))
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        return f"{_shown(value)} is impossible; write {words} {context[key]:g}"
+    if kind == "literal_error":
+        words = [w.strip("'") for w in re.split(r", | or ", context["expected"])]
+        return f"{_shown(value)} is not known; {nearest(str(value), words)}{_all_of(words, str(value))}"
+    if kind == "union_tag_invalid":
+        words = [w.strip("'") for w in context["expected_tags"].split(", ")]
+        return f"kind {context['tag']!r} is not known; {nearest(context['tag'], words)}"
+    if kind == "union_tag_not_found":
+        return "says no `kind`; write for example kind: apache-prefork or kind: gunicorn-sync"
+    if kind == "too_short":
+        return "is empty; give at least one"
+    if kind in _SHAPES:
+        return f"{_shown(value)} stands where {_SHAPES[kind]} is expected"
+    return str(found["msg"])
+
+
+def _all_of(words: list[str], value: str) -> str:
+    hint = nearest(value, words)
+    return f" (one of {', '.join(words)})" if hint.startswith("did you") else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else f"{value}"
+    return f"`{text[:60]}{'...' if len(text) > 60 else ''}`"
+
+
+def _known_beside(model: type[BaseModel], path: Steps, data: Any, loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that are known where an unknown one stands and are not yet used there."""
+    owner = _owner(model, loc)
+    used = _value_at(data, path[:-1])
+    names = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+    return [n for n in names if not (isinstance(used, dict) and n in used)]
+
+
+def _what_to_write(model: type[BaseModel], path: Steps, loc: tuple[str | int, ...]) -> str:
+    owner = _owner(model, loc)
+    fields = owner.model_fields if owner else {}
+    for name, field in fields.items():
+        if (field.alias or name) == path[-1]:
+            help_text = (field.description or "").split("\n")[0]
+            return f"write `{path[-1]}:`" + (f" ({help_text})" if help_text else "")
+    return f"write `{path[-1]}:`"
+
+
+def _owner(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The model to which the last key of `loc` would belong."""
+    candidates: list[Any] = [model]
+    for step in loc[:-1]:
+        below: list[Any] = []
+        for candidate in candidates:
+            below.extend(_below(candidate, step))
+        candidates = below
+    models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+    return models[0] if models else None
+
+
+def _below(annotation: Any, step: str | int) -> list[Any]:
+    """What may stand under `step` of a value of this annotation, union members by name or tag."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items():
+            if step in (field.alias, name):
+                return _members(field.annotation)
+        kind = annotation.model_fields.get("kind")
+        tags = getattr(kind.annotation, "__args__", ()) if kind else ()
+        return [annotation] if step == annotation.__name__ or step in tags else []
+    arguments = getattr(annotation, "__args__", ())
+    return _members(arguments[-1]) if arguments else []
+
+
+def _members(annotation: Any) -> list[Any]:
+    """A union's members, with `Annotated` taken off."""
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    origin = getattr(annotation, "__origin__", None)
+    if origin in (list, dict) or not getattr(annotation, "__args__", ()):
+        return [annotation]
+    return [m for argument in annotation.__args__ for m in _members(argument)]
