@@ -46,7 +46,7 @@ _LINE = re.compile(
     r"\s*(?P<op><=|>=|!=|==|<|>|=)\s*(?P<value>\S.*?)\s*",
     re.IGNORECASE,
 )
-_COST = re.compile(r"(?P<number>[0-9.]+)\s*(?:[A-Z]{3})?\s*(?P<per>/h|/user-month)?")
+_COST = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?:[A-Z]{3})?\s*(?P<per>/h|/user-month)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _target(subject: str, value: str, text: str) -> tuple[float, str]:
             share = parse_share(value)
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"{value} is not a share between 0 and 1; write {value}%")
-            return share, ""
+            return round(share, 12), ""
         if subject.startswith("p") and subject[1:2].isdigit():
             share_of(subject)
             _need_unit(value, "800ms or 1.5s")

@@ -83,7 +83,7 @@ def judge(record: Record) -> tuple[Objective, ...]:
 
 
 def _share_objective(name: str, target: float, actual: float | None) -> Objective:
-    return Objective(name, target, actual, actual is not None and at_least(actual, target))
+    return Objective(name, round(target, 12), actual, actual is not None and at_least(actual, target))
 
 
 def milliseconds(seconds: float | None) -> float | None:
