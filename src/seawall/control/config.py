@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from seawall.control.pods import PodShape
 from seawall.fleet.model import ClusterAutoscaler, HpaController, MetricsServer, NodeLifecycle
 
 if TYPE_CHECKING:
     from seawall.fleet.hpa_spec import HpaSpec
+    from seawall.fleet.kubernetes import DisruptionBudget
     from seawall.fleet.reader import Fleet
 
 
@@ -39,6 +41,9 @@ class PoolConfig:
     allocatable_memory: float
     max_pods: int
     price_per_hour: float
+    capacity_cpu: float
+    """Cores of the machine: what the autoscaler's expanders compare."""
+    capacity_memory: float
     daemon_set_cpu: float = 0.0
     """Requests of the daemon sets on each node: the scheduler counts them as taken."""
     daemon_set_memory: float = 0.0
@@ -53,6 +58,10 @@ class PlaneConfig:
     """
 
     deployment: str
+    container: str
+    """Name of the serving container: the one that the kubelets' readings are of."""
+    pod_shape: PodShape
+    """Requests container by container, for the HPA."""
     pod_cpu_request: float
     pod_memory_request: float
     pools: tuple[PoolConfig, ...]
@@ -64,6 +73,7 @@ class PlaneConfig:
     node_monitor_grace_period: float
     endpoints_delay: float
     phases: Phases
+    disruption_budget: DisruptionBudget | None = None
 
 
 def plane_config(fleet: Fleet, phases: Phases) -> PlaneConfig:
@@ -78,6 +88,8 @@ def plane_config(fleet: Fleet, phases: Phases) -> PlaneConfig:
             allocatable_memory=pool.allocatable_memory,
             max_pods=pool.max_pods,
             price_per_hour=pool.price_per_hour,
+            capacity_cpu=pool.capacity_cpu,
+            capacity_memory=pool.capacity_memory,
             daemon_set_cpu=pool.spec.daemon_set_cpu,
             daemon_set_memory=pool.spec.daemon_set_memory,
         )
@@ -85,6 +97,8 @@ def plane_config(fleet: Fleet, phases: Phases) -> PlaneConfig:
     )
     return PlaneConfig(
         deployment=deployment.name,
+        container=deployment.main.name,
+        pod_shape=PodShape.from_pod_spec(deployment.manifest.data["spec"]["template"]["spec"]),
         pod_cpu_request=deployment.pod_cpu_request,
         pod_memory_request=deployment.pod_memory_request,
         pools=pools,
@@ -96,4 +110,5 @@ def plane_config(fleet: Fleet, phases: Phases) -> PlaneConfig:
         node_monitor_grace_period=platform.node_monitor_grace_period,
         endpoints_delay=platform.endpoints_delay,
         phases=phases,
+        disruption_budget=fleet.pdb,
     )
