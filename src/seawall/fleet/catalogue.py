@@ -18,8 +18,8 @@ class InstanceType:
     """A machine type.
 
     `memory_bytes` is what is sold, `capacity_memory` what the node's kernel sees of it (bytes). The
-    `allocatable` values and `max_pods` are those of an EKS node with Amazon's reservations and an evictionHard of
-    100 MiB. `usd_per_hour` is the on-demand price, None where the catalogue has none.
+    `allocatable` values (cores, bytes) and `max_pods` are those of an EKS node with Amazon's reservations and
+    an evictionHard of 100 MiB. `usd_per_hour` is the on-demand price, None where the catalogue has none.
     """
 
     name: str
@@ -32,20 +32,20 @@ class InstanceType:
 
     @property
     def kube_reserved_memory(self) -> float:
-        """Bytes that EKS reserves by the number of pods. Source: amazon-eks-ami, nodeadm: 11 * pods + 255 Mi."""
+        """Bytes that EKS reserves. Source: amazon-eks-ami, nodeadm: 11 Mi a pod and 255 Mi."""
         return (11 * self.max_pods + 255) * MIB
 
     @property
     def capacity_memory(self) -> float:
         """Bytes that the node's kernel has: what is sold less the virtual machine's overhead (7.5 %).
 
-        Reckoned back from the published allocatable memory, since the overhead of ARM types is a little larger.
+        Reckoned back from the published allocatable memory: the overhead of ARM types is a little larger.
         """
         return self.allocatable_memory + self.kube_reserved_memory + 100 * MIB
 
 
 def instance_type(name: str) -> InstanceType:
-    """The catalogue's entry for an EC2 type such as `t3.medium`. InputError with the nearest names if unknown."""
+    """The catalogue's entry for an EC2 type such as `t3.medium`; InputError with near names if none."""
     entry = _table().get(name)
     if entry is None:
         near = difflib.get_close_matches(name, _table(), n=3, cutoff=0.5)
@@ -72,9 +72,10 @@ def instance_types() -> list[str]:
 
 
 def eks_reserved_cpu(vcpu: float) -> float:
-    """Cores that EKS reserves: 6 % of the first core, 1 % of the second, 0.5 % of two more, 0.25 % of the rest.
+    """Cores that EKS reserves of `vcpu`.
 
-    Source: amazon-eks-ami, nodeadm (kubeReserved).
+    Source: amazon-eks-ami, nodeadm: 6 % of the first core, 1 % of the second, 0.5 % of two more, 0.25 % of
+    the rest.
     """
     shares = ((1, 0.06), (1, 0.01), (2, 0.005), (float("inf"), 0.0025))
     reserved, left = 0.0, vcpu

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from seawall.fleet.errors import InputError, together
 from seawall.fleet.hpa_spec import HpaSpec, TargetType
 from seawall.fleet.kubernetes import Deployment, Manifest
 from seawall.fleet.model import ApachePrefork, FleetFile, GunicornSync, ModWsgi, Service
 from seawall.fleet.pools import Pool
-from seawall.fleet.units import MIB
+from seawall.fleet.problems import path_text
+from seawall.fleet.units import MIB, shown
 from seawall.fleet.yamlfile import Place, Steps
 
 
@@ -24,11 +27,75 @@ class Warning:
         return f"{self.file}:{self.line}: {self.text}"
 
 
+def refuse_contradictions(file: FleetFile, place: Place) -> None:
+    """InputError listing every value of the file that cannot be true together with another one."""
+    found = [*_check_pools(file), *_check_demand(file), *_check_requests(file)]
+    errors = []
+    for path, message in found:
+        where = place.find(path)
+        errors.append(InputError(f"{path_text(path)}: {message}", file=where.file, line=where.line))
+    if errors:
+        raise together(errors)
+
+
+_Found = list[tuple[Steps, str]]
+
+
+def _check_pools(file: FleetFile) -> _Found:
+    found: _Found = []
+    seen: set[str] = set()
+    for i, pool in enumerate(file.platform.node_pools):
+        path: Steps = ("platform", "nodePools", i)
+        if pool.name in seen:
+            found.append(((*path, "name"), f"there are two pools {pool.name}; give each a name of its own"))
+        seen.add(pool.name)
+        if pool.min > pool.max:
+            message = f"min {pool.min} is more than max {pool.max}; lower the one or raise the other"
+            found.append(((*path, "min"), message))
+        elif pool.initial is not None and not pool.min <= pool.initial <= pool.max:
+            message = f"initial {pool.initial} is not between min {pool.min} and max {pool.max}"
+            found.append(((*path, "initial"), message))
+    if sum(pool.max for pool in file.platform.node_pools) == 0:
+        found.append((("platform", "nodePools"), "all pools have max 0; give at least one node"))
+    return found
+
+
+def _check_demand(file: FleetFile) -> _Found:
+    found: _Found = []
+    traffic, users = file.traffic, file.traffic.users
+    if users is None and traffic.arrivals is None and traffic.recorded is None:
+        found.append((("traffic",), "nothing comes; write users, arrivals or recorded"))
+    if users is not None and (users.pace is None) == (users.think is None):
+        both = "has both pace and think" if users.pace is not None else "has neither pace nor think"
+        message = f"{both}; write one, for example pace: 5s (one request each 5 s) or think: 2s"
+        found.append((("traffic", "users"), message))
+    for name in file.objectives.latency:
+        if not re.fullmatch(r"p\d{1,2}(\.\d+)?", name) or float(name[1:]) == 0:
+            message = "is not a percentile; write for example p50, p95, p99 or p99.9"
+            found.append((("objectives", "latency", name), message))
+    return found
+
+
+def _check_requests(file: FleetFile) -> _Found:
+    found: _Found = []
+    requests = file.service.requests
+    if sum(request.share for request in requests.values()) <= 0:
+        found.append((("service", "requests"), "all shares are 0; give at least one more"))
+    for name, request in requests.items():
+        for i, pattern in enumerate(request.match):
+            try:
+                re.compile(pattern.removeprefix("~") if pattern.startswith("~") else "")
+            except (re.error, RecursionError, OverflowError) as error:
+                path = ("service", "requests", name, "match", i)
+                found.append((path, f"{shown(pattern)} is not a regular expression: {error}"))
+    return found
+
+
 def settle_server(file: FleetFile, place: Place) -> tuple[FleetFile, tuple[Warning, ...]]:
     """The file with the server's settings as the server itself would settle them, and what it says about it.
 
-    Source: httpd 2.4, server/mpm/prefork/prefork.c: MaxRequestWorkers is lowered to ServerLimit (a warning in the
-    error log); MaxSpareServers is raised to MinSpareServers + 1 (silently).
+    Source: httpd 2.4, server/mpm/prefork/prefork.c: MaxRequestWorkers is lowered to ServerLimit (the error
+    log says so); MaxSpareServers is raised to MinSpareServers + 1 (silently).
     """
     server = file.service.server
     if not isinstance(server, ApachePrefork):
@@ -38,16 +105,16 @@ def settle_server(file: FleetFile, place: Place) -> tuple[FleetFile, tuple[Warni
     if server.max_request_workers > server.server_limit:
         changes["max_request_workers"] = server.server_limit
         text = (
-            f"MaxRequestWorkers {server.max_request_workers} exceeds ServerLimit {server.server_limit}: Apache "
-            f"lowers it to {server.server_limit}; raise ServerLimit too"
+            f"MaxRequestWorkers {server.max_request_workers} exceeds ServerLimit {server.server_limit}: "
+            f"Apache lowers it to {server.server_limit}; raise ServerLimit too"
         )
         warnings.append(_warning(place, ("service", "server", "MaxRequestWorkers"), text))
     if server.max_spare_servers <= server.min_spare_servers:
         raised = server.min_spare_servers + 1
         changes["max_spare_servers"] = raised
         text = (
-            f"MaxSpareServers {server.max_spare_servers} is not above MinSpareServers {server.min_spare_servers}: "
-            f"Apache takes {raised}"
+            f"MaxSpareServers {server.max_spare_servers} is not above MinSpareServers "
+            f"{server.min_spare_servers}: Apache takes {raised}"
         )
         warnings.append(_warning(place, ("service", "server", "MaxSpareServers"), text))
     if not changes:
@@ -76,7 +143,7 @@ def check(
 
 
 def full_memory(service: Service) -> float:
-    """Bytes of one pod with every worker started, grown to its steady size and serving a request (no leak)."""
+    """Bytes of one pod with every worker started, grown to its steady size and serving a request; no leak."""
     memory, server = service.memory, service.server
     share = sum(r.share for r in service.requests.values()) or 1.0
     request = sum(r.share / share * r.memory.mean for r in service.requests.values())
@@ -101,8 +168,8 @@ def _warning(place: Place, path: Steps, text: str) -> Warning:
 def _refuse_blind_hpa(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -> None:
     """A utilisation is a share of a request: without the request there is nothing to divide by.
 
-    Source: k8s pkg/controller/podautoscaler/replica_calculator.go, calculateRequests: one container without the
-    request is enough, and the sync ends with FailedGetResourceMetric.
+    Source: k8s pkg/controller/podautoscaler/replica_calculator.go, calculateRequests: one container without
+    the request is enough, and the sync ends with FailedGetResourceMetric.
     """
     for i, metric in enumerate(hpa.metrics):
         if metric.target.type != TargetType.UTILIZATION or (
@@ -114,10 +181,11 @@ def _refuse_blind_hpa(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) 
             given = {"cpu": container.cpu_request, "memory": container.memory_request}
             if given.get(metric.name, 1.0) is None:
                 raise manifest.error(
-                    f"scales on {metric.name} utilisation, a share of the request, but container {container.name} of "
-                    f"{deployment.manifest.key} requests no {metric.name}: Kubernetes would report "
-                    f"FailedGetResourceMetric (missing request for {metric.name}) at each sync and never scale on it; "
-                    f"write resources.requests.{metric.name} in the Deployment, or take the metric out",
+                    f"scales on {metric.name} utilisation, a share of the request, but container "
+                    f"{container.name} of {deployment.manifest.key} requests no {metric.name}: Kubernetes "
+                    f"would report FailedGetResourceMetric (missing request for {metric.name}) at each sync "
+                    f"and never scale on it; write resources.requests.{metric.name} in the Deployment, or "
+                    "take the metric out",
                     *("spec", "metrics", i),
                 )
 
@@ -126,8 +194,8 @@ def _check_replicas(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) ->
     if not deployment.replicas_given or hpa.min_replicas <= deployment.replicas <= hpa.max_replicas:
         return []
     text = (
-        f"{deployment.manifest.key} starts with replicas {deployment.replicas}; {manifest.key} brings it between "
-        f"{hpa.min_replicas} and {hpa.max_replicas} at its first sync"
+        f"{deployment.manifest.key} starts with replicas {deployment.replicas}; {manifest.key} brings it "
+        f"between {hpa.min_replicas} and {hpa.max_replicas} at its first sync"
     )
     return [_warning(deployment.manifest.place, ("spec", "replicas"), text)]
 
@@ -143,7 +211,8 @@ def _check_size(deployment: Deployment, pools: tuple[Pool, ...]) -> list[Warning
     nodes = ", ".join(f"{p.name}: {p.free_cpu:.2f} cores, {p.free_memory / MIB:.0f} MiB" for p in pools)
     text = (
         f"a pod of {deployment.manifest.key} requests {deployment.pod_cpu_request:g} cores and "
-        f"{deployment.pod_memory_request / MIB:.0f} MiB, more than any node can give ({nodes}): its pods stay Pending"
+        f"{deployment.pod_memory_request / MIB:.0f} MiB, more than any node can give ({nodes}): "
+        "its pods stay Pending"
     )
     return [_warning(deployment.manifest.place, ("spec", "template", "spec", "containers"), text)]
 

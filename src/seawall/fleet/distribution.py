@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
+
+from seawall.fleet.units import parse_number
 
 CONSTANT, EXPONENTIAL, LOGNORMAL, QUANTILES, UNIFORM = 0, 1, 2, 3, 4
 
@@ -50,6 +53,18 @@ def constant(value: float) -> Distribution:
     return Distribution(CONSTANT, value)
 
 
+def distribution_as_data(d: Distribution) -> Any:
+    """A distribution as plain data, for the record: kind and parameters in the base unit."""
+    kind = ("constant", "exponential", "lognormal", "quantiles", "uniform")[d.kind]
+    if kind == "constant":
+        return d.a
+    if kind == "quantiles":
+        return {kind: {f"p{100 * s:g}": v for s, v in zip(d.shares, d.values, strict=True)}}
+    if kind == "lognormal":
+        return {kind: {"mu": d.a, "sigma": d.b}}
+    return {kind: d.a if kind == "exponential" else [d.a, d.b]}
+
+
 def parse_distribution(value: Any, parse_value: Any) -> Distribution:
     """Read `20ms`, `{exponential: 20ms}`, `{lognormal: {median: 20ms, p95: 60ms}}`,
     `{uniform: [10ms, 30ms]}` or `{quantiles: {p0: 1ms, p50: 20ms, p100: 2s}}`; `parse_value` reads one value.
@@ -78,7 +93,7 @@ def parse_distribution(value: Any, parse_value: Any) -> Distribution:
     if kind == "quantiles" and isinstance(body, dict):
         return _quantiles(body, parse_value)
     raise ValueError(
-        f"{value!r} is not a distribution; write a value, or {{exponential: 20ms}}, "
+        f"{str(value)[:60]} is not a distribution; write a value, or {{exponential: 20ms}}, "
         "{lognormal: {median: 20ms, p95: 60ms}}, {uniform: [10ms, 30ms]} "
         "or {quantiles: {p50: 20ms, p100: 2s}}"
     )
@@ -86,40 +101,40 @@ def parse_distribution(value: Any, parse_value: Any) -> Distribution:
 
 def _not_negative(value: float) -> float:
     if not (value >= 0 and math.isfinite(value)):
-        raise ValueError(f"{value!r} must be a number of at least 0")
+        raise ValueError(f"{value:g} is impossible; write at least 0")
     return float(value)
 
 
 def _lognormal(body: dict[str, Any], parse_value: Any) -> Distribution:
     z = {"p90": 1.2815515655446004, "p95": 1.6448536269514722, "p99": 2.3263478740408408}
-    middle, upper = {"median", "mean"} & set(body), set(z) & set(body)
-    if len(body) != 2 or len(middle) != 1 or (len(upper) != 1 and "cv" not in body):
-        raise ValueError("lognormal takes {median: , p95: } (or p90, p99), or {mean: , cv: }")
-    if "mean" in body and "cv" in body:
-        cv = float(body["cv"])
-        sigma = math.sqrt(math.log(1.0 + cv * cv))
-        return Distribution(LOGNORMAL, math.log(parse_value(body["mean"])) - sigma * sigma / 2.0, sigma)
-    if "mean" in body or "cv" in body:
+    if set(body) == {"mean", "cv"}:
+        mean, cv = parse_value(body["mean"]), parse_number(body["cv"])
+        if not (mean > 0 and 0 <= cv <= 1000):
+            raise ValueError("lognormal: the mean must be above 0, and cv from 0 to 1000")
+        sigma = math.sqrt(math.log1p(cv * cv))
+        return Distribution(LOGNORMAL, math.log(mean) - sigma * sigma / 2.0, sigma)
+    upper = set(z) & set(body)
+    if len(body) != 2 or "median" not in body or not upper:
         raise ValueError("lognormal takes {median: , p95: } (or p90, p99), or {mean: , cv: }")
     name = upper.pop()
     low, high = parse_value(body["median"]), parse_value(body[name])
     if not 0 < low <= high:
-        raise ValueError(f"lognormal: the median {low} must be above 0 and at most {name} {high}")
+        raise ValueError(f"lognormal: the median {low:g} must be above 0 and at most {name} {high:g}")
     return Distribution(LOGNORMAL, math.log(low), math.log(high / low) / z[name])
 
 
 def _quantiles(body: dict[str, Any], parse_value: Any) -> Distribution:
     points = []
     for name, value in body.items():
-        if not (isinstance(name, str) and name.startswith("p")):
-            raise ValueError(f"quantiles are named p0, p50, p99.9 ...; {name!r} is not")
+        if not (isinstance(name, str) and re.fullmatch(r"p\d{1,3}(\.\d{1,6})?", name)):
+            raise ValueError(f"quantiles are named p0, p50, p99.9 ...; {name} is not")
         points.append((float(name[1:]) / 100.0, _not_negative(parse_value(value))))
     points.sort()
     shares, values = [p[0] for p in points], [p[1] for p in points]
-    if not points or shares[0] < 0 or shares[-1] > 1 or values != sorted(values):
+    if not points or shares[-1] > 1 or values != sorted(values):
         raise ValueError("quantiles must lie between p0 and p100 and must not fall")
-    if shares[0] > 0:
-        shares, values = [0.0, *shares], [0.0, *values]
     if shares[-1] < 1:
         raise ValueError("quantiles need p100, the largest value: a tail has to end somewhere")
+    if shares[0] > 0:
+        shares, values = [0.0, *shares], [0.0, *values]
     return Distribution(QUANTILES, 0.0, 0.0, tuple(shares), tuple(values))

@@ -294,8 +294,8 @@ def _container(manifest: Manifest, path: Steps) -> Container:
             shown = lookup(data, ("resources", "requests", resource))
             raise manifest.error(
                 f"container {data.get('name')} requests {resource} {shown}, above its limit "
-                f"{lookup(data, ('resources', 'limits', resource))}; the API server refuses it: lower the request "
-                "or raise the limit",
+                f"{lookup(data, ('resources', 'limits', resource))}; the API server refuses it: lower the "
+                "request or raise the limit",
                 *(*path, "resources", "requests", resource),
             )
     words = [*lookup(data, ("command",), []), *lookup(data, ("args",), [])]
@@ -366,9 +366,9 @@ def _pod_request(
 ) -> float:
     """What the scheduler reckons for a pod, in cores or bytes.
 
-    Source: k8s component-helpers/resource/helpers.go, PodRequests: the containers and sidecars together, or the
-    largest init container with the sidecars started before it, whichever is more; then the overhead. Requests of
-    the pod itself (`spec.resources`) stand in for all of its containers.
+    Source: k8s component-helpers/resource/helpers.go, PodRequests: the containers and sidecars together, or
+    the largest init container with the sidecars started before it, whichever is more; then the overhead.
+    Requests of the pod itself (`spec.resources`) stand in for all of its containers.
     """
     own = _quantity(manifest, (*spec, "resources", "requests", resource))
     if own is None:

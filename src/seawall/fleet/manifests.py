@@ -1,4 +1,4 @@
-"""The manifests of a fleet: read from files and folders, patched by a variant, and those that matter chosen."""
+"""The manifests of a fleet: read from files and folders, patched by a variant, those that matter chosen."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ def merge(target: Placed, patch: Placed) -> Placed:
     """`target` with `patch` laid over it; neither is changed.
 
     Rules: RFC 7386 (a mapping is merged key by key, null removes a key, anything else replaces), and for two
-    lists whose items all carry a `name`, as Kubernetes' strategic merge does for containers: items of the same
-    name are merged, new ones are added at the end, and `{name: x, $patch: delete}` removes one.
+    lists whose items all carry a `name`, as Kubernetes' strategic merge does for containers: items of a name
+    are merged, new ones are added at the end, and `{name: x, $patch: delete}` removes one.
     Each value of the result keeps the place it was written at.
     """
     (old, old_place), (new, new_place) = target, patch

@@ -16,9 +16,9 @@ KUBELET_MAX_PODS = 110
 class Pool:
     """A node pool with all its numbers: cores, bytes, USD an hour (or the fleet's own currency).
 
-    `capacity_memory` is what a node's kernel has, `kubepods_memory_cap` what all pods together may use before the
-    kernel kills inside that bound (capacity less kubeReserved and systemReserved), `allocatable_*` what the
-    scheduler hands out (less evictionHard as well; daemon sets are pods and are not yet taken off).
+    `capacity_memory` is what a node's kernel has, `kubepods_memory_cap` what all pods together may use before
+    the kernel kills inside that bound (capacity less kubeReserved and systemReserved), `allocatable_*` what
+    the scheduler hands out (less evictionHard as well; daemon sets are pods and are not yet taken off).
     """
 
     name: str

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from seawall.fleet.errors import InputError, together
+from seawall.fleet.units import shown
 from seawall.fleet.yamlfile import Place, Steps
 
 _SHAPES = {
@@ -18,14 +19,6 @@ _SHAPES = {
     "model_attributes_type": "a mapping (`key: value` lines)",
     "list_type": "a list (lines that begin with `-`)",
     "string_type": "text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
 }
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
@@ -66,8 +59,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     folded = {re.sub(r"[^a-z0-9]", "", n.lower()): n for n in reversed(names)}
     close = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", name.lower()), folded, n=1, cutoff=0.6)
     if close:
-        return f"did you mean `{folded[close[0]]}`?"
+        others = f" (known here: {', '.join(names)})" if 1 < len(names) <= 5 else ""
+        return f"did you mean `{folded[close[0]]}`?{others}"
     return f"known here: {', '.join(names)}" if names else "nothing may stand here"
+
+
+def step_into(data: Any, step: str | int) -> tuple[bool, Any]:
+    """Whether a mapping or list has something at `step`, and what."""
+    if isinstance(data, dict) and step in data:
+        return True, data[step]
+    if isinstance(data, list) and isinstance(step, int) and step < len(data):
+        return True, data[step]
+    return False, None
 
 
 def _written_path(loc: tuple[str | int, ...], data: Any, kind: str) -> Steps:
@@ -75,10 +78,9 @@ def _written_path(loc: tuple[str | int, ...], data: Any, kind: str) -> Steps:
     path: list[str | int] = []
     here = data
     for i, step in enumerate(loc):
-        if (isinstance(here, dict) and step in here) or (
-            isinstance(here, list) and isinstance(step, int) and step < len(here)
-        ):
-            here = here[step]
+        found, below = step_into(here, step)
+        if found:
+            here = below
         elif not (kind == "missing" and i == len(loc) - 1):
             continue
         path.append(step)
@@ -87,10 +89,7 @@ def _written_path(loc: tuple[str | int, ...], data: Any, kind: str) -> Steps:
 
 def _value_at(data: Any, path: Steps) -> Any:
     for step in path:
-        if isinstance(data, dict) and isinstance(step, str):
-            data = data.get(step)
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
+        _, data = step_into(data, step)
     return data
 
 
@@ -107,53 +106,41 @@ def _telling(found: list[Any], value: Any) -> list[Any]:
 
 
 def _say(found: Any, model: type[BaseModel], path: Steps, data: Any) -> str:
-    kind, context, value = found["type"], found.get("ctx", {}), found.get("input")
+    kind, context, value = found["type"], found.get("ctx", {}), _value_at(data, path)
     if kind == "extra_forbidden":
-        return f"unknown key; {nearest(str(path[-1]), _known_beside(model, path, data, found['loc']))}"
+        return f"unknown key; {nearest(str(path[-1]), _known_beside(model, found['loc']))}"
     if kind == "missing":
         return f"is missing; {_what_to_write(model, path, found['loc'])}"
     if kind == "value_error":
         return str(context.get("error", found["msg"]))
     if kind in _BOUNDS:
-        key, words = _BOUNDS[kind]
-        return f"{_shown(value)} is impossible; write {words} {context[key]:g}"
+        key, bound = _BOUNDS[kind]
+        return f"{shown(value)} is impossible; write {bound} {context[key]:g}"
     if kind == "literal_error":
-        words = [w.strip("'") for w in re.split(r", | or ", context["expected"])]
-        return f"{_shown(value)} is not known; {nearest(str(value), words)}{_all_of(words, str(value))}"
+        words = [word.strip("'") for word in re.split(r", | or ", context["expected"])]
+        return f"{shown(value)} is not known; {nearest(str(value), words)}"
     if kind == "union_tag_invalid":
-        words = [w.strip("'") for w in context["expected_tags"].split(", ")]
-        return f"kind {context['tag']!r} is not known; {nearest(context['tag'], words)}"
+        words = [word.strip("'") for word in context["expected_tags"].split(", ")]
+        return f"kind `{context['tag']}` is not known; {nearest(context['tag'], words)}"
     if kind == "union_tag_not_found":
         return "says no `kind`; write for example kind: apache-prefork or kind: gunicorn-sync"
-    if kind == "too_short":
-        return "is empty; give at least one"
-    if kind in _SHAPES:
-        return f"{_shown(value)} stands where {_SHAPES[kind]} is expected"
-    return str(found["msg"])
+    return _say_shape(kind, value) or str(found["msg"])
 
 
-def _all_of(words: list[str], value: str) -> str:
-    hint = nearest(value, words)
-    return f" (one of {', '.join(words)})" if hint.startswith("did you") else ""
+def _say_shape(kind: str, value: Any) -> str | None:
+    if kind in ("too_short", "string_too_short"):
+        return "is empty; give at least one" if kind == "too_short" else "is empty; write a name"
+    if kind == "string_pattern_mismatch":
+        return f'{shown(value)} is not a version; write for example "1.36" or "6.8"'
+    if kind == "string_type" and isinstance(value, int | float):
+        return f"{shown(value)} is read as a number or a truth value; put it in quotes"
+    return f"{shown(value)} stands where {_SHAPES[kind]} is expected" if kind in _SHAPES else None
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if value is None:
-        return "nothing"
-    text = value if isinstance(value, str) else f"{value}"
-    return f"`{text[:60]}{'...' if len(text) > 60 else ''}`"
-
-
-def _known_beside(model: type[BaseModel], path: Steps, data: Any, loc: tuple[str | int, ...]) -> list[str]:
-    """The keys that are known where an unknown one stands and are not yet used there."""
+def _known_beside(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    """The keys that are known where an unknown one stands."""
     owner = _owner(model, loc)
-    used = _value_at(data, path[:-1])
-    names = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
-    return [n for n in names if not (isinstance(used, dict) and n in used)]
+    return [field.alias or name for name, field in owner.model_fields.items()] if owner else []
 
 
 def _what_to_write(model: type[BaseModel], path: Steps, loc: tuple[str | int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Reads a fleet: the file, one variant applied, the user's manifests, the pools; every problem with its line."""
+"""Reads a fleet: the file, one variant applied, the user's manifests, the pools; problems by line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from seawall.fleet import problems
-from seawall.fleet.checks import Warning, check, settle_server
+from seawall.fleet.checks import Warning, check, refuse_contradictions, settle_server
 from seawall.fleet.errors import InputError
 from seawall.fleet.hpa_spec import HpaSpec
 from seawall.fleet.kubernetes import Deployment, DisruptionBudget, Manifest
@@ -57,7 +57,11 @@ class Fleet:
     defaults: tuple[str, ...]
     """Facts of the service that nobody gave, by their path in the file: defaults stand in for them."""
     assumptions: dict[str, str]
+    """Values that nobody measured: their path, and why they are what they are."""
     place: Place
+    """Where each value of the file stands."""
+    folder: Path
+    """The folder from which the file's paths start."""
 
     def error_at(self, path: Steps, message: str) -> InputError:
         """An InputError about the value at `path` of the fleet file, with its file and line."""
@@ -116,6 +120,7 @@ def complete(source: FleetSource, variant: str | None = None) -> Fleet:
     """The fleet with `variant` applied (None: the file as it stands). InputError lists everything wrong."""
     (data, place), manifest_patches = _apply_variant(source, variant)
     file = _validate(data, place)
+    refuse_contradictions(file, place)
     manifests, strangers = read_manifests(file, place, source.folder, source.read)
     manifests = patch_manifests(manifests, manifest_patches)
     deployment = choose_deployment(manifests, file, place)
@@ -135,9 +140,10 @@ def complete(source: FleetSource, variant: str | None = None) -> Fleet:
         pools=pools,
         warnings=(*server_warnings, *warnings),
         ignored=(*ignored, *strangers),
-        defaults=tuple(_ungiven(file, ())),
+        defaults=tuple(_ungiven(file, "")),
         assumptions=_assumptions(source, file, place, data, manifests),
         place=place,
+        folder=source.folder,
     )
 
 
@@ -164,11 +170,10 @@ def _apply_variant(source: FleetSource, variant: str | None) -> tuple[Placed, Pl
 
 
 def _validate(data: dict[str, Any], place: Place) -> FleetFile:
-    shown = {**data, "variants": {k: v or {} for k, v in (data.get("variants") or {}).items()}}
     try:
-        return FleetFile.model_validate(shown, by_alias=True, by_name=False)
+        return FleetFile.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise problems.input_error(error, FleetFile, shown, place) from None
+        raise problems.input_error(error, FleetFile, data, place) from None
 
 
 def _complete_pools(file: FleetFile, place: Place) -> tuple[Pool, ...]:
@@ -184,26 +189,29 @@ def _complete_pools(file: FleetFile, place: Place) -> tuple[Pool, ...]:
     return tuple(pools)
 
 
-def _ungiven(part: BaseModel, path: Steps) -> list[str]:
+def _ungiven(part: BaseModel, path: str) -> list[str]:
     """Paths of the facts to be measured (`measured` in the model) that the file does not give."""
     found = []
     for name, info in type(part).model_fields.items():
-        below = (*path, info.alias or name)
-        value = getattr(part, name)
+        below = f"{path}.{info.alias or name}" if path else info.alias or name
         marks = info.json_schema_extra
         if isinstance(marks, dict) and marks.get("measure") and name not in part.model_fields_set:
-            found.append(problems.path_text(below))
-        elif isinstance(value, BaseModel):
-            found += _ungiven(value, below)
-        elif isinstance(value, dict):
-            found += [
-                p for k, v in value.items() if isinstance(v, BaseModel) for p in _ungiven(v, (*below, k))
-            ]
-        elif isinstance(value, list):
-            found += [
-                p for i, v in enumerate(value) if isinstance(v, BaseModel) for p in _ungiven(v, (*below, i))
-            ]
+            found.append(below)
+        for key, value in _parts_of(getattr(part, name)):
+            found += _ungiven(value, f"{below}.{key}" if key else below)
     return found
+
+
+def _parts_of(value: Any) -> list[tuple[str, BaseModel]]:
+    """The parts in a field's value: itself, or those of a mapping or list with their key or name."""
+    if isinstance(value, BaseModel):
+        return [("", value)]
+    if isinstance(value, dict):
+        return [(str(key), item) for key, item in value.items() if isinstance(item, BaseModel)]
+    items = value if isinstance(value, list) else []
+    return [
+        (str(getattr(item, "name", i)), item) for i, item in enumerate(items) if isinstance(item, BaseModel)
+    ]
 
 
 def _assumptions(
@@ -215,7 +223,7 @@ def _assumptions(
     for path in file.assumptions:
         if not any(_exists(where, path) for where in (data, source.data, named, *patches)):
             where = place.find(("assumptions", path))
-            message = f"assumptions.{path}: nothing in the file has this path; write the value there, or take it out"
+            message = f"assumptions.{path}: nothing has this path; write the value there, or take it out"
             raise InputError(message, file=where.file, line=where.line)
     return dict(file.assumptions)
 

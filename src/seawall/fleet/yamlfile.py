@@ -159,13 +159,14 @@ class _Builder:
                 if self.root is not None and self.root[0] is not None:
                     yield Document(self.root[0], self.root[1], self.file)
             elif isinstance(event, yaml.NodeEvent):
-                self._node(event, event.start_mark.line + 1)
+                mark: Any = event.start_mark
+                self._node(event, mark.line + 1)
             elif isinstance(event, yaml.CollectionEndEvent):
                 self._close()
 
     def _node(self, event: Any, line: int) -> None:
         if isinstance(event, yaml.AliasEvent):
-            data, place, size = self._anchored(event.anchor, line)
+            data, place, size = self._anchored(str(event.anchor), line)
             self._count(size, line)
             self._put(data, Place(self.file, line, place.parts), line)
         elif isinstance(event, yaml.ScalarEvent):
