@@ -19,7 +19,7 @@ TOP_BITS = 36
 BUCKETS = LINEAR + (TOP_BITS - 7) * PER_DOUBLING + 1
 
 
-@nb.njit(inline="always")
+@nb.njit
 def bucket_of(seconds: float) -> int:
     """The bucket of a latency in seconds."""
     us = seconds * 1e6

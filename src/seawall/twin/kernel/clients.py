@@ -1,0 +1,172 @@
+"""Clients: users who ask, wait and ask again, arrivals that come anyway, and what each does with a connection."""
+
+from __future__ import annotations
+
+# mypy: disable-error-code="no-untyped-def"
+import numba as nb
+
+from seawall.twin.kernel.access import (
+    arrival_at,
+    bin_at,
+    node_at,
+    params_at,
+    pod_at,
+    req_at,
+    user_at,
+    worker_at,
+)
+from seawall.twin.kernel.balancer import random_endpoint, submit
+from seawall.twin.kernel.layout import (
+    ACCEPTABLE,
+    BELIEVES,
+    BY_ARRIVAL,
+    BY_PROBE,
+    BY_USER,
+    CONNECTING,
+    PER_CONNECTION,
+    PLANNED,
+    REFUSED,
+    TIMED_OUT,
+    USER,
+    W_KEPT,
+)
+from seawall.twin.kernel.network import connect
+from seawall.twin.kernel.outcomes import bin_of, end_attempt, note_request
+from seawall.twin.kernel.server import accept_next, start_request
+from seawall.twin.kernel.slots import give, take
+from seawall.twin.kernel.timers import await_client, payload, push
+
+
+@nb.njit
+def close_connection(s, user, t):
+    """A user closes the connection it kept: the worker that was held by it is free."""
+    u = user_at(s, user)
+    if u.pod >= 0:
+        wk = worker_at(s, u.pod, u.worker)
+        if wk.gen == u.worker_gen and wk.state == W_KEPT and wk.req == -2 - user:
+            wk.req = -1
+            accept_next(s, u.pod, u.worker, t)
+        u.pod = -1
+
+
+@nb.njit
+def _straight(s, r, t):
+    """Without a proxy: on the user's own connection if the server still keeps it, else on a new one."""
+    q = req_at(s, r)
+    if q.by == BY_USER:
+        u = user_at(s, q.owner)
+        if u.pod >= 0:
+            pod = u.pod
+            w = u.worker
+            wk = worker_at(s, pod, w)
+            if wk.gen == u.worker_gen and wk.state == W_KEPT and wk.req == -2 - q.owner:
+                if node_at(s, pod_at(s, pod).node).stalled == 0:
+                    q.gen += 1
+                    q.pod = pod
+                    start_request(s, pod, w, r, t)
+                    return
+                # The machine stands still: the request lies in the socket until the client gives up.
+                q.state = BELIEVES
+                q.pod = pod
+                return
+            u.pod = -1
+    if s.endpoints == 0:
+        # kube-proxy rejects connections to a Service without endpoints.
+        end_attempt(s, r, REFUSED, t)
+        give(s, r)
+        return
+    connect(s, r, random_endpoint(s), t)
+
+
+@nb.njit
+def send(s, r, t):
+    """One attempt leaves the client."""
+    q = req_at(s, r)
+    par = params_at(s, 0)
+    s.attempts += 1
+    bin_at(s, bin_of(s, t)).attempts += 1
+    await_client(s, r, t + par.client_timeout)
+    if par.balance == PER_CONNECTION:
+        _straight(s, r, t)
+    else:
+        submit(s, r, t)
+
+
+@nb.njit
+def user_asks(s, user, t):
+    """A user's time has come: it leaves, or it sends its next request."""
+    u = user_at(s, user)
+    if u.active == 0:
+        u.active = 1
+        s.users += 1
+    if t >= u.leave_s:
+        u.active = 0
+        s.users -= 1
+        close_connection(s, user, t)
+        return
+    r = take(s)
+    q = req_at(s, r)
+    q.by = BY_USER
+    q.owner = user
+    q.k = u.k
+    q.cls = -1
+    u.k += 1
+    u.intended = t
+    note_request(s, r, t)
+    send(s, r, t)
+
+
+@nb.njit
+def arrival(s, t):
+    """The next open arrival comes."""
+    r = take(s)
+    q = req_at(s, r)
+    q.by = BY_ARRIVAL
+    q.owner = s.arrival_count
+    q.k = 0
+    q.cls = arrival_at(s, s.arrival).cls
+    q.visits = params_at(s, 0).visits
+    s.arrival += 1
+    s.arrival_count += 1
+    note_request(s, r, t)
+    send(s, r, t)
+
+
+@nb.njit
+def send_planned(s, r, t):
+    """A retry, or a later visit of the same arrival, whose time has come."""
+    q = req_at(s, r)
+    if q.attempt == 0:
+        note_request(s, r, t)
+    send(s, r, t)
+
+
+@nb.njit
+def client_timeout(s, r, t):
+    """The client's time-out has passed. What a server has taken up, it serves all the same."""
+    q = req_at(s, r)
+    end_attempt(s, r, TIMED_OUT, t)
+    if q.at_proxy == 0 and (q.state == CONNECTING or q.state == BELIEVES):
+        give(s, r)
+        return
+    q.gone = 1
+
+
+@nb.njit
+def load_users(s, first):
+    """Set every user's first time; who is there from the start counts as connected."""
+    for user in range(len(first)):
+        user_at(s, user).intended = first[user]
+        push(s, first[user], payload(USER, 0, user))
+
+
+__all__ = [
+    "ACCEPTABLE",
+    "BY_PROBE",
+    "PLANNED",
+    "arrival",
+    "client_timeout",
+    "load_users",
+    "send_planned",
+    "user_asks",
+]
