@@ -2,9 +2,9 @@
 
 Filters: the node is registered, Ready, schedulable, not full, and its allocatable holds the requests.
 Scores: the default plugins that can tell the nodes of one Deployment apart, with their default weights
-(NodeResourcesFit's LeastAllocated 1, NodeResourcesBalancedAllocation 1, PodTopologySpread's system defaults 2).
-Left out: ImageLocality (image sizes are not known), affinities, volumes, pre-emption, and the sampling of nodes
-from 100 nodes on.
+(NodeResourcesFit's LeastAllocated 1, NodeResourcesBalancedAllocation 1, PodTopologySpread's system defaults
+2). Left out: ImageLocality (image sizes are not known), affinities, volumes, pre-emption, and the sampling of
+nodes from 100 nodes on.
 
 Source: Kubernetes, pkg/scheduler/apis/config/v1/default_plugins.go and pkg/scheduler/framework/plugins.
 """
@@ -69,7 +69,8 @@ def schedule(
     """Bind what fits, say why the rest does not.
 
     A new pod is tried at once. One that did not fit is tried again when some node could take it, but not
-    before its back-off (1 s, doubled with each attempt, at most 10 s) has passed. Order: who has waited longest.
+    before its back-off (1 s, doubled with each attempt, at most 10 s) has passed. Who has waited longest is
+    first.
     """
     now, pods = view.now, view.pods
     rows = np.flatnonzero((pods.node == UNBOUND) & (pods.phase == Phase.PENDING) & ~pods.deleting)
