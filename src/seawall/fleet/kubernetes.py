@@ -9,7 +9,7 @@ from typing import Any
 from seawall.fleet.errors import InputError
 from seawall.fleet.hpa_manifest import parse_hpa
 from seawall.fleet.hpa_spec import HpaSpec
-from seawall.fleet.units import parse_quantity
+from seawall.fleet.units import parse_quantity, shown
 from seawall.fleet.yamlfile import Document, Place, Steps
 
 
@@ -31,6 +31,20 @@ class Manifest:
     def get(self, *path: str | int, default: Any = None) -> Any:
         """The value at `path`, or `default` where any step is absent or null."""
         return lookup(self.data, path, default)
+
+    def mapping(self, *path: str | int) -> dict[str, Any]:
+        """The mapping at `path`, empty where there is none; InputError where something else stands there."""
+        value = self.get(*path, default={})
+        if not isinstance(value, dict):
+            raise self.error(f"{'.'.join(map(str, path))} is {shown(value)}; write a mapping", *path)
+        return value
+
+    def items(self, *path: str | int) -> list[Any]:
+        """The list at `path`, empty where there is none; InputError where something else stands there."""
+        value = self.get(*path, default=[])
+        if not isinstance(value, list):
+            raise self.error(f"{'.'.join(map(str, path))} is {shown(value)}; write a list", *path)
+        return value
 
     def error(self, message: str, *path: str | int) -> InputError:
         """An InputError at the place of `path` in this manifest."""
@@ -146,6 +160,25 @@ class DisruptionBudget:
     manifest: Manifest
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service: what it selects, and by which type it is reached."""
+
+    name: str
+    type: str
+    """ClusterIP, NodePort, LoadBalancer or ExternalName."""
+    selector: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """An Ingress: its controller's class, and the Services that it sends requests to."""
+
+    name: str
+    class_name: str
+    services: tuple[str, ...]
+
+
 def lookup(data: Any, path: Iterable[str | int], default: Any = None) -> Any:
     """The value at `path` in nested dicts and lists, or `default` where a step is absent or null."""
     for step in path:
@@ -190,12 +223,12 @@ def read_deployment(manifest: Manifest) -> Deployment:
     if not manifest.name:
         raise manifest.error("metadata.name is missing; give it a name", "metadata")
     spec: Steps = ("spec", "template", "spec")
-    listed = manifest.get(*spec, "containers", default=[])
-    if not isinstance(listed, list) or not listed:
+    listed = manifest.items(*spec, "containers")
+    if not listed:
         raise manifest.error("spec.template.spec.containers is missing; give at least one container", *spec)
     containers = tuple(_container(manifest, (*spec, "containers", i)) for i in range(len(listed)))
-    inits = manifest.get(*spec, "initContainers", default=[])
-    init_containers = tuple(_container(manifest, (*spec, "initContainers", i)) for i in range(len(inits)))
+    inits = range(len(manifest.items(*spec, "initContainers")))
+    init_containers = tuple(_container(manifest, (*spec, "initContainers", i)) for i in inits)
     _check_selector(manifest)
     replicas = _whole(manifest, ("spec", "replicas"), 1)
     rolling = ("spec", "strategy", "rollingUpdate")
@@ -217,13 +250,10 @@ def read_deployment(manifest: Manifest) -> Deployment:
         max_unavailable=str(manifest.get(*rolling, "maxUnavailable", default="25%")),
         strategy=str(manifest.get("spec", "strategy", "type", default="RollingUpdate")),
         priority_class=str(manifest.get(*spec, "priorityClassName", default="")),
-        labels=_labels(manifest.get("spec", "template", "metadata", "labels", default={})),
-        node_selector=_labels(manifest.get(*spec, "nodeSelector", default={})),
-        tolerations=tuple(manifest.get(*spec, "tolerations", default=[])),
-        sysctls=tuple(
-            (str(item.get("name")), str(item.get("value")))
-            for item in manifest.get(*spec, "securityContext", "sysctls", default=[])
-        ),
+        labels=_pairs(manifest.mapping("spec", "template", "metadata", "labels")),
+        node_selector=_pairs(manifest.mapping(*spec, "nodeSelector")),
+        tolerations=tuple(t for t in manifest.items(*spec, "tolerations") if isinstance(t, dict)),
+        sysctls=_named_values(manifest.items(*spec, "securityContext", "sysctls")),
         manifest=manifest,
     )
 
@@ -236,6 +266,23 @@ def read_disruption_budget(manifest: Manifest) -> DisruptionBudget:
     return DisruptionBudget(
         manifest.name, None if least is None else str(least), None if most is None else str(most), manifest
     )
+
+
+def read_service(manifest: Manifest) -> Service:
+    """A Service from its manifest."""
+    kind = str(manifest.get("spec", "type", default="ClusterIP"))
+    return Service(manifest.name, kind, _pairs(manifest.mapping("spec", "selector")))
+
+
+def read_ingress(manifest: Manifest) -> Ingress:
+    """An Ingress from its manifest (networking.k8s.io/v1); its class also from the older annotation."""
+    annotation = ("metadata", "annotations", "kubernetes.io/ingress.class")
+    class_name = manifest.get("spec", "ingressClassName") or manifest.get(*annotation, default="")
+    backends = [manifest.get("spec", "defaultBackend", "service", "name")]
+    for rule in manifest.items("spec", "rules"):
+        paths = lookup(rule, ("http", "paths"), [])
+        backends += [lookup(path, ("backend", "service", "name")) for path in paths]
+    return Ingress(manifest.name, str(class_name), tuple(dict.fromkeys(str(b) for b in backends if b)))
 
 
 def read_hpa(manifest: Manifest) -> HpaSpec:
@@ -253,14 +300,19 @@ def read_hpa(manifest: Manifest) -> HpaSpec:
         raise InputError(f"{manifest.key}: {error.message}", file=where.file, line=where.line) from None
 
 
-def _labels(data: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((str(k), str(v)) for k, v in data.items()) if isinstance(data, dict) else ()
+def _pairs(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((key, str(value)) for key, value in data.items())
+
+
+def _named_values(items: list[Any]) -> tuple[tuple[str, str], ...]:
+    """Name and value of each item of a list such as `env` or `sysctls`."""
+    return tuple((str(i.get("name")), str(i.get("value", ""))) for i in items if isinstance(i, dict))
 
 
 def _check_selector(manifest: Manifest) -> None:
     """The API server refuses a Deployment whose selector does not match its own template."""
-    labels = manifest.get("spec", "template", "metadata", "labels", default={})
-    wanted = manifest.get("spec", "selector", "matchLabels", default={})
+    labels = manifest.mapping("spec", "template", "metadata", "labels")
+    wanted = manifest.mapping("spec", "selector", "matchLabels")
     if manifest.get("spec", "selector") is None:
         raise manifest.error("spec.selector is missing; write matchLabels as in the template", "spec")
     for key, value in wanted.items():
@@ -291,20 +343,14 @@ def _container(manifest: Manifest, path: Steps) -> Container:
         if request is None:
             requests[resource] = limit
         elif limit is not None and request > limit:
-            shown = lookup(data, ("resources", "requests", resource))
+            asked, bound = (lookup(data, ("resources", key, resource)) for key in ("requests", "limits"))
             raise manifest.error(
-                f"container {data.get('name')} requests {resource} {shown}, above its limit "
-                f"{lookup(data, ('resources', 'limits', resource))}; the API server refuses it: lower the "
-                "request or raise the limit",
+                f"container {data.get('name')} requests {resource} {asked}, above its limit {bound}; "
+                "the API server refuses it: lower the request or raise the limit",
                 *(*path, "resources", "requests", resource),
             )
-    words = [*lookup(data, ("command",), []), *lookup(data, ("args",), [])]
-    env = [
-        (str(e.get("name")), str(e.get("value", "")))
-        for e in lookup(data, ("env",), [])
-        if isinstance(e, dict)
-    ]
-    ports = [p.get("containerPort") for p in lookup(data, ("ports",), []) if isinstance(p, dict)]
+    words = [*manifest.items(*path, "command"), *manifest.items(*path, "args")]
+    ports = [lookup(port, ("containerPort",)) for port in manifest.items(*path, "ports")]
     return Container(
         name=str(data.get("name") or ""),
         image=str(data.get("image") or ""),
@@ -313,7 +359,7 @@ def _container(manifest: Manifest, path: Steps) -> Container:
         memory_request=requests["memory"],
         memory_limit=limits["memory"],
         command=tuple(str(word) for word in words),
-        env=tuple(env),
+        env=_named_values(manifest.items(*path, "env")),
         ports=tuple(p for p in ports if isinstance(p, int)),
         readiness=_probe(manifest, (*path, "readinessProbe")),
         liveness=_probe(manifest, (*path, "livenessProbe")),
@@ -336,9 +382,9 @@ def _quantity(manifest: Manifest, path: Steps) -> float | None:
 
 
 def _probe(manifest: Manifest, path: Steps) -> Probe | None:
-    data = manifest.get(*path)
-    if data is None:
+    if manifest.get(*path) is None:
         return None
+    data = manifest.mapping(*path)
     handlers = [h for h in ("httpGet", "tcpSocket", "exec", "grpc") if lookup(data, (h,)) is not None]
     if len(handlers) != 1:
         raise manifest.error(f"{path[-1]} needs one of httpGet, tcpSocket, exec, grpc", *path)

@@ -22,6 +22,16 @@ from seawall.fleet.yamlfile import Document, Place, load_documents
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _MOST_FILES = 2000
+_WORKLOADS = (
+    "StatefulSet",
+    "DaemonSet",
+    "Rollout",
+    "ReplicaSet",
+    "Pod",
+    "Job",
+    "CronJob",
+    "DeploymentConfig",
+)
 
 
 def read_manifests(
@@ -82,84 +92,97 @@ def patch_manifests(manifests: list[Manifest], patches: Placed | None) -> list[M
     data, place = patches
     if not isinstance(data, dict):
         raise InputError("manifests: give a mapping of Kind/name", file=place.file, line=place.line)
-    patched = {manifest.key: manifest for manifest in manifests}
-    for key, patch in data.items():
-        where = place.find((key,))
-        if key not in patched:
-            message = f"manifests.{key}: no such manifest; {nearest(key, patched)}"
+    known = {manifest.key for manifest in manifests}
+    for key in data:
+        if key not in known:
+            where = place.find((key,))
+            message = f"manifests.{key}: no such manifest; {nearest(key, sorted(known))}"
             raise InputError(message, file=where.file, line=where.line)
-        old = patched[key]
-        if patch is None:
-            del patched[key]
-            continue
-        new, new_place = merge((old.data, old.place), (patch, where))
-        patched[key] = Manifest(old.kind, old.name, old.api_version, new, new_place)
-    return list(patched.values())
+    patched = []
+    for old in manifests:
+        if old.key not in data:
+            patched.append(old)
+        elif data[old.key] is not None:
+            new, where = merge((old.data, old.place), (data[old.key], place.find((old.key,))))
+            patched.append(Manifest(old.kind, old.name, old.api_version, new, where))
+    return patched
 
 
 def choose_deployment(manifests: list[Manifest], file: FleetFile, place: Place) -> Deployment:
     """The Deployment that the fleet is about: the only one, or the one that `platform.deployment` names."""
     deployments = [m for m in manifests if m.kind == "Deployment"]
-    names = [m.name for m in deployments]
-    where = place.find(("platform", "manifests"))
-    if not deployments:
-        others = [
-            m.key for m in manifests if m.kind in ("StatefulSet", "DaemonSet", "Rollout", "ReplicaSet", "Pod")
-        ]
-        there = f" ({', '.join(others)} is not supported: a Deployment is)" if others else ""
-        raise InputError(
-            f"platform.manifests: there is no Deployment{there}; give its file, a folder, "
-            "or the manifest itself",
-            file=where.file,
-            line=where.line,
-        )
     wanted = file.platform.deployment
-    if wanted is None and len(deployments) > 1:
+    if not deployments:
+        raise no_deployment(manifests, place.find(("platform", "manifests")))
+    names = sorted({m.name for m in deployments})
+    if wanted is None and len(names) > 1:
+        where = place.find(("platform", "manifests"))
         message = (
-            f"platform: there are several Deployments; write `deployment:` with one of {', '.join(names)}"
+            f"platform: there are several Deployments; write `deployment:` and one of {', '.join(names)}"
         )
         raise InputError(message, file=where.file, line=where.line)
     if wanted is not None and wanted not in names:
         where = place.find(("platform", "deployment"))
-        message = f"platform.deployment: there is no Deployment {wanted!r}; {nearest(wanted, names)}"
+        message = f"platform.deployment: there is no Deployment `{wanted}`; {nearest(wanted, names)}"
         raise InputError(message, file=where.file, line=where.line)
-    return read_deployment(deployments[0] if wanted is None else deployments[names.index(wanted)])
+    chosen = [m for m in deployments if wanted in (None, m.name)]
+    if len(chosen) > 1:
+        first = f"{chosen[0].place.file}:{chosen[0].place.line}"
+        raise chosen[1].error(f"is there twice (first in {first}); give the manifests of one namespace")
+    return read_deployment(chosen[0])
+
+
+def no_deployment(manifests: list[Manifest], where: Place) -> InputError:
+    """Says that there is no Deployment, and what there is in its place."""
+    others = [m.key for m in manifests if m.kind in _WORKLOADS]
+    there = f" ({', '.join(others)}: only a Deployment is supported)" if others else ""
+    return InputError(
+        f"there is no Deployment among the manifests{there}; give its file or folder, or the manifest itself",
+        file=where.file,
+        line=where.line,
+    )
 
 
 def choose_hpa(manifests: list[Manifest], deployment: Deployment) -> tuple[HpaSpec | None, Manifest | None]:
-    """The HorizontalPodAutoscaler of the Deployment, read, with its manifest; None where there is none."""
+    """The HorizontalPodAutoscaler of the Deployment, read, with its manifest; None where there is none.
+
+    InputError where one asks for a Deployment that is not there, if the Deployment has none of its own.
+    """
     hpas = [m for m in manifests if m.kind == "HorizontalPodAutoscaler"]
-    own = [m for m in hpas if _targets(m, deployment)]
+    own = [m for m in hpas if hpa_target(m) == ("Deployment", deployment.name)]
     if len(own) > 1:
         raise own[1].error(f"{own[0].key} scales Deployment/{deployment.name} already; keep one of them")
     if own:
         return read_hpa(own[0]), own[0]
-    known = {m.name for m in manifests if m.kind == "Deployment"}
+    known = [m.name for m in manifests if m.kind == "Deployment"]
     for hpa in hpas:
-        target = hpa.get("spec", "scaleTargetRef", "name", default="")
-        if (
-            hpa.get("spec", "scaleTargetRef", "kind", default="Deployment") == "Deployment"
-            and target not in known
-        ):
+        kind, target = hpa_target(hpa)
+        if kind == "Deployment" and target not in known:
             raise hpa.error(
                 f"scales Deployment/{target}, which is not among the manifests: Kubernetes would report "
-                f"FailedGetScale and do nothing; {nearest(str(target), known)}",
+                f"FailedGetScale and do nothing; {nearest(target, known)}",
                 *("spec", "scaleTargetRef", "name"),
             )
     return None, None
 
 
-def _targets(hpa: Manifest, deployment: Deployment) -> bool:
-    kind, name = (hpa.get("spec", "scaleTargetRef", key) for key in ("kind", "name"))
-    return (kind, name) == ("Deployment", deployment.name)
+def hpa_target(hpa: Manifest) -> tuple[str, str]:
+    """(kind, name) of what an autoscaler scales."""
+    kind = hpa.get("spec", "scaleTargetRef", "kind", default="Deployment")
+    return str(kind), str(hpa.get("spec", "scaleTargetRef", "name", default=""))
 
 
 def choose_pdb(manifests: list[Manifest], deployment: Deployment) -> DisruptionBudget | None:
     """The PodDisruptionBudget whose selector matches the Deployment's pods."""
-    labels = dict(deployment.labels)
     for manifest in manifests:
         if manifest.kind == "PodDisruptionBudget":
-            wanted = manifest.get("spec", "selector", "matchLabels", default={})
-            if wanted and all(labels.get(key) == value for key, value in wanted.items()):
+            wanted = manifest.mapping("spec", "selector", "matchLabels")
+            if wanted and selects(wanted, deployment):
                 return read_disruption_budget(manifest)
     return None
+
+
+def selects(labels: dict[str, object], deployment: Deployment) -> bool:
+    """Whether a selector of plain labels matches the Deployment's pods."""
+    own = dict(deployment.labels)
+    return all(own.get(key) == str(value) for key, value in labels.items())

@@ -18,6 +18,8 @@ MAX_DEPTH = 200
 
 Steps = tuple[str | int, ...]
 
+_TEMPLATE = "{{"
+_TEMPLATE_ADVICE = "this looks like a template: give what `helm template` makes of it"
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,300})")
 _OCTAL = re.compile(r"0o?([0-7]{1,100})")
@@ -72,11 +74,15 @@ def load_documents(source: Path | str, name: str | None = None) -> list[Document
         raise _too_large(file)
     try:
         return list(_Builder(file).documents(yaml.parse(text, Loader=yaml.CLoader)))
+    except InputError as error:
+        if _TEMPLATE not in _lines_before(text, error.line):
+            raise
+        raise InputError(f"{error.message}; {_TEMPLATE_ADVICE}", file=file, line=error.line) from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, file) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"the character {error.character!r} cannot stand in YAML; is this a text file?"
+        message = f"the character {_code(error.character)} cannot stand in YAML; is this a text file?"
         raise InputError(message, file=file, line=line) from None
 
 
@@ -116,15 +122,23 @@ def _too_large(file: str) -> InputError:
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> InputError:
     mark = error.problem_mark or error.context_mark
     line = None if mark is None else mark.line + 1
-    lines = text.splitlines()
-    near = lines[max(0, (line or 1) - 3) : line] if lines else []
+    near = _lines_before(text, line)
     advice = "check its indentation, quotes and brackets"
-    if any("{{" in shown for shown in near):
-        advice = "this looks like a template; give what `helm template` makes of it"
-    elif any("\t" in shown[: len(shown) - len(shown.lstrip())] for shown in near):
+    if _TEMPLATE in near:
+        advice = _TEMPLATE_ADVICE
+    elif re.search(r"^ *\t", near, re.MULTILINE):
         advice = "indent with spaces: YAML does not allow tabs there"
     problem = ", ".join(part for part in (error.context, error.problem) if part)
     return InputError(f"is not YAML: {problem}; {advice}", file=file, line=line)
+
+
+def _lines_before(text: str, line: int | None) -> str:
+    """The line where reading stopped and two before it: where the cause will be."""
+    return "\n".join(text.splitlines()[max(0, (line or 1) - 3) : line])
+
+
+def _code(character: int | str) -> str:
+    return f"U+{character if isinstance(character, int) else ord(character):04X}"
 
 
 @dataclass(slots=True)
