@@ -149,9 +149,14 @@ def change_in_period(events: Sequence[ScaleEvent], period_seconds: float, now: f
 
 
 def store_event(
-    events: Sequence[ScaleEvent], change: int, rules: ScalingRules, now: float
+    events: Sequence[ScaleEvent], change: int, rules: ScalingRules | None, now: float
 ) -> tuple[ScaleEvent, ...]:
-    """The events with a new one: in the place of the last one that no policy can still see, or at the end."""
+    """The events with a new one: in the place of the last one that no policy can still see, or at the end.
+
+    Without rules (an HPA without behavior) nothing is stored.
+    """
+    if rules is None:
+        return tuple(events)
     longest = max((policy.period_seconds for policy in rules.policies), default=0)
     marked = [replace(e, outdated=True) if _before(e.at, now - longest) else e for e in events]
     outdated = [index for index, event in enumerate(marked) if event.outdated]

@@ -20,7 +20,7 @@ from seawall.control.hpa.replica_calculator import (
     utilization_replicas,
 )
 from seawall.control.hpa.state import EMPTY_STATUS, MetricStatus
-from seawall.fleet.hpa_spec import HpaSpec, MetricSpec, MetricType
+from seawall.fleet.hpa_spec import HpaSpec, MetricSelector, MetricSpec, MetricType
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,19 @@ _REASONS = {
     MetricType.OBJECT: "FailedGetObjectMetric",
     MetricType.EXTERNAL: "FailedGetExternalMetric",
 }
+_NO_TARGET = {
+    MetricType.RESOURCE: (
+        "invalid resource metric source: neither an average utilization target nor an average value "
+        "(usage) target was set"
+    ),
+    MetricType.OBJECT: (
+        "invalid object metric source: neither a value target nor an average value target was set"
+    ),
+    MetricType.EXTERNAL: (
+        "invalid external metric source: neither a value target nor an average value target was set"
+    ),
+}
+_NO_TARGET[MetricType.CONTAINER_RESOURCE] = _NO_TARGET[MetricType.RESOURCE]
 
 
 def evaluate(
@@ -58,175 +71,143 @@ def evaluate(
     options: HpaOptions,
 ) -> Evaluation:
     """The proposal of one metric, from what was read at time `at`."""
-    tolerances = Tolerances.of(spec, options)
     try:
         kind = MetricType(metric.type)
     except ValueError:
         error = f'unknown metric source type "{metric.type}"'
         return Evaluation(metric, error=error, failure_reason="InvalidMetricSourceType", failure_cause=error)
+    tolerances = Tolerances.of(spec, options)
     try:
-        if kind in (MetricType.RESOURCE, MetricType.CONTAINER_RESOURCE):
-            return _resource(metric, reading, seen, at, tolerances, options)
-        if kind is MetricType.PODS:
-            return _pods(metric, reading, seen, at, tolerances, options)
-        if kind is MetricType.OBJECT:
-            return _object(spec, metric, reading, seen, tolerances)
-        return _external(spec, metric, reading, seen, tolerances)
+        proposal = propose(spec.namespace, metric, reading, seen, at, tolerances, options)
     except MetricError as failure:
-        cause = str(failure)
-        return Evaluation(
-            metric,
-            error=f"{_wrapping(metric)}: {cause}",
-            failure_reason=_REASONS[kind],
-            failure_cause=cause,
-        )
+        cause, inner = _told(metric, kind, str(failure))
+        error = f"{_value_of(metric, kind)}: {inner}"
+        return Evaluation(metric, error=error, failure_reason=_REASONS[kind], failure_cause=cause)
+    total = metric.target.value_m is not None and kind in (MetricType.OBJECT, MetricType.EXTERNAL)
+    status = MetricStatus(
+        metric.type,
+        metric.name,
+        metric.container,
+        value_m=proposal.value_m if total else None,
+        average_value_m=None if total else proposal.value_m,
+        average_utilization=proposal.utilization,
+    )
+    return Evaluation(metric, proposal, metric_name(metric, kind), status)
 
 
-def _wrapping(metric: MetricSpec) -> str:
-    """What the controller puts before the cause of a failed metric."""
+def metric_name(metric: MetricSpec, kind: MetricType) -> str:
+    """A metric in the words of the controller's events and conditions."""
+    if kind in (MetricType.RESOURCE, MetricType.CONTAINER_RESOURCE):
+        if metric.target.average_value_m is not None:
+            return f"{metric.name} resource"
+        container = " container" if kind is MetricType.CONTAINER_RESOURCE else ""
+        return f"{metric.name}{container} resource utilization (percentage of request)"
+    if kind is MetricType.PODS:
+        return f"pods metric {metric.name}"
+    if kind is MetricType.OBJECT and metric.target.value_m is not None:
+        return f"{metric.object_kind} metric {metric.name}"
+    # An Object metric with an average goes under the name of an external one: the original says so.
+    return f"external metric {metric.name}({_printed(metric.selector)})"
+
+
+def _printed(selector: MetricSelector | None) -> str:
+    return "nil" if selector is None else str(selector)
+
+
+def _value_of(metric: MetricSpec, kind: MetricType) -> str:
     return {
         MetricType.RESOURCE: f"failed to get {metric.name} resource metric value",
         MetricType.CONTAINER_RESOURCE: f"failed to get {metric.container} container metric value",
         MetricType.PODS: "failed to get pods metric value",
         MetricType.OBJECT: "failed to get object metric value",
         MetricType.EXTERNAL: f"failed to get {metric.name} external metric value",
-    }[MetricType(metric.type)]
+    }[kind]
 
 
-def _samples(reading: MetricReading, api: str) -> PodSamples:
-    """The samples, or the metrics client's failure; it takes an empty answer for one."""
-    if reading.error is not None:
-        raise MetricError(reading.error)
-    if reading.samples is None or len(reading.samples) == 0:
-        raise MetricError(f"no metrics returned from {api} metrics API")
-    return reading.samples
+def _told(metric: MetricSpec, kind: MetricType, failure: str) -> tuple[str, str]:
+    """A failure as the condition tells it, and as the error that the sync returns tells it."""
+    average = metric.target.average_value_m is not None
+    if failure == _NO_TARGET.get(kind):
+        return failure, failure
+    if kind in (MetricType.RESOURCE, MetricType.CONTAINER_RESOURCE):
+        wrapped = f"failed to get {metric.name} {'usage' if average else 'utilization'}: {failure}"
+        return wrapped, wrapped
+    if kind is MetricType.OBJECT and average:
+        return failure, f"failed to get {metric.name} object metric: {failure}"
+    if kind is MetricType.EXTERNAL:
+        which = f"{metric.name} external metric" if average else f"external metric {metric.name}"
+        return failure, f"failed to get {which}: {failure}"
+    return failure, failure
 
 
-def _resource(
+def propose(
+    namespace: str,
     metric: MetricSpec,
     reading: MetricReading,
     seen: HpaObservation,
     at: float,
     tolerances: Tolerances,
     options: HpaOptions,
-) -> Evaluation:
+) -> Proposal:
+    """What one metric of a known type asks for; MetricError in the replica calculator's words."""
+    if metric.type == MetricType.OBJECT:
+        return _object(namespace, metric, reading, seen, tolerances)
+    if metric.type == MetricType.EXTERNAL:
+        return _external(namespace, metric, reading, seen, tolerances)
     current, target = seen.scale.spec_replicas, metric.target
-    plain = target.average_value_m is not None
-    if not plain and target.average_utilization is None:
-        raise MetricError(
-            "invalid resource metric source: neither an average utilization target nor an average value "
-            "(usage) target was set"
-        )
-    try:
-        try:
-            samples = _samples(reading, "resource")
-        except MetricError as failure:
-            raise MetricError(f"unable to get metrics for resource {metric.name}: {failure}") from None
-        if target.average_value_m is not None:
-            proposal = average_replicas(
-                current, seen.pods, samples, metric.name, target.average_value_m, tolerances, at, options
-            )
-        else:
-            proposal = utilization_replicas(
-                current, seen.pods, samples, metric.name, metric.container,
-                target.average_utilization or 0, tolerances, at, options,
-            )  # fmt: skip
-    except MetricError as failure:
-        raise MetricError(
-            f"failed to get {metric.name} {'usage' if plain else 'utilization'}: {failure}"
-        ) from None
-    of_container = " container" if metric.type == MetricType.CONTAINER_RESOURCE else ""
-    name = f"{metric.name}{of_container} resource utilization (percentage of request)"
-    return Evaluation(
-        metric,
-        proposal,
-        f"{metric.name} resource" if plain else name,
-        MetricStatus(
-            metric.type,
-            metric.name,
-            metric.container,
-            average_value_m=proposal.value_m,
-            average_utilization=proposal.utilization,
-        ),
+    if metric.type == MetricType.PODS:
+        samples = _samples(reading, "custom", f"metric {metric.name}")
+        wanted_m = target.average_value_m or 0
+        return average_replicas(current, seen.pods, samples, "", wanted_m, tolerances, at, options)
+    if target.average_value_m is None and target.average_utilization is None:
+        raise MetricError(_NO_TARGET[MetricType.RESOURCE])
+    samples = _samples(reading, "resource", f"metrics for resource {metric.name}")
+    if target.average_value_m is not None:
+        wanted_m = target.average_value_m
+        return average_replicas(current, seen.pods, samples, metric.name, wanted_m, tolerances, at, options)
+    percent = target.average_utilization or 0
+    return utilization_replicas(
+        current, seen.pods, samples, metric.name, metric.container, percent, tolerances, at, options
     )
 
 
-def _pods(
-    metric: MetricSpec,
-    reading: MetricReading,
-    seen: HpaObservation,
-    at: float,
-    tolerances: Tolerances,
-    options: HpaOptions,
-) -> Evaluation:
-    try:
-        samples = _samples(reading, "custom")
-    except MetricError as failure:
-        raise MetricError(f"unable to get metric {metric.name}: {failure}") from None
-    target_m = metric.target.average_value_m or 0
-    current = seen.scale.spec_replicas
-    proposal = average_replicas(current, seen.pods, samples, "", target_m, tolerances, at, options)
-    status = MetricStatus(metric.type, metric.name, average_value_m=proposal.value_m)
-    return Evaluation(metric, proposal, f"pods metric {metric.name}", status)
+def _samples(reading: MetricReading, api: str, wanted: str) -> PodSamples:
+    """The samples, or the metrics client's failure; it takes an empty answer for one."""
+    error = reading.error
+    if error is None and reading.samples is not None and len(reading.samples) > 0:
+        return reading.samples
+    raise MetricError(f"unable to get {wanted}: {error or f'no metrics returned from {api} metrics API'}")
 
 
 def _object(
-    spec: HpaSpec, metric: MetricSpec, reading: MetricReading, seen: HpaObservation, tolerances: Tolerances
-) -> Evaluation:
+    namespace: str, metric: MetricSpec, reading: MetricReading, seen: HpaObservation, tolerances: Tolerances
+) -> Proposal:
     target = metric.target
     if target.value_m is None and target.average_value_m is None:
-        raise MetricError(
-            "invalid object metric source: neither a value target nor an average value target was set"
-        )
+        raise MetricError(_NO_TARGET[MetricType.OBJECT])
     if reading.error is not None or reading.value_m is None:
-        described = f"{metric.object_kind} {spec.namespace}/{metric.object_name}"
-        cause = f"unable to get metric {metric.name}: {reading.error or ''} on {described}"
-        prefix = "" if target.value_m is not None else f"failed to get {metric.name} object metric: "
-        raise MetricError(prefix + cause)
+        described = f"{metric.object_kind} {namespace}/{metric.object_name}"
+        raise MetricError(f"unable to get metric {metric.name}: {reading.error or ''} on {described}")
     if target.value_m is not None:
         current = seen.scale.spec_replicas
-        proposal = total_replicas(current, seen.pods, reading.value_m, target.value_m, tolerances)
-        status = MetricStatus(metric.type, metric.name, value_m=proposal.value_m)
-        return Evaluation(metric, proposal, f"{metric.object_kind} metric {metric.name}", status)
+        return total_replicas(current, seen.pods, reading.value_m, target.value_m, tolerances)
     replicas = seen.scale.status_replicas
-    proposal = object_average_replicas(replicas, reading.value_m, target.average_value_m or 0, tolerances)
-    status = MetricStatus(metric.type, metric.name, average_value_m=proposal.value_m)
-    return Evaluation(metric, proposal, f"external metric {_identified(metric)}", status)
+    return object_average_replicas(replicas, reading.value_m, target.average_value_m or 0, tolerances)
 
 
 def _external(
-    spec: HpaSpec, metric: MetricSpec, reading: MetricReading, seen: HpaObservation, tolerances: Tolerances
-) -> Evaluation:
+    namespace: str, metric: MetricSpec, reading: MetricReading, seen: HpaObservation, tolerances: Tolerances
+) -> Proposal:
     target = metric.target
     if target.value_m is None and target.average_value_m is None:
-        raise MetricError(
-            "invalid external metric source: neither a value target nor an average value target was set"
-        )
+        raise MetricError(_NO_TARGET[MetricType.EXTERNAL])
+    if reading.error is not None or not reading.values_m:
+        identity = f"{namespace}/{metric.name}/{_printed(metric.selector)}"
+        error = reading.error or "no metrics returned from external metrics API"
+        raise MetricError(f"unable to get external metric {identity}: {error}")
     average = target.average_value_m is not None
-    failed = f"failed to get {metric.name} external metric" if average else (
-        f"failed to get external metric {metric.name}"
-    )  # fmt: skip
-    error = reading.error
-    if error is None and not reading.values_m:
-        error = "no metrics returned from external metrics API"
-    if error is not None:
-        selector = "nil" if metric.selector is None else str(metric.selector)
-        identity = f"{spec.namespace}/{metric.name}/{selector}"
-        raise MetricError(f"{failed}: unable to get external metric {identity}: {error}")
-    usage_m = external_total(list(reading.values_m or ()), capped_by_sign=average)
+    usage_m = external_total(list(reading.values_m), capped_by_sign=average)
     if target.average_value_m is not None:
         replicas = seen.scale.status_replicas
-        proposal = external_average_replicas(replicas, usage_m, target.average_value_m, tolerances)
-        status = MetricStatus(metric.type, metric.name, average_value_m=proposal.value_m)
-    else:
-        try:
-            current = seen.scale.spec_replicas
-            proposal = total_replicas(current, seen.pods, usage_m, target.value_m or 0, tolerances)
-        except MetricError as failure:
-            raise MetricError(f"{failed}: {failure}") from None
-        status = MetricStatus(metric.type, metric.name, value_m=proposal.value_m)
-    return Evaluation(metric, proposal, f"external metric {_identified(metric)}", status)
-
-
-def _identified(metric: MetricSpec) -> str:
-    return f"{metric.name}({'nil' if metric.selector is None else metric.selector})"
+        return external_average_replicas(replicas, usage_m, target.average_value_m, tolerances)
+    return total_replicas(seen.scale.spec_replicas, seen.pods, usage_m, target.value_m or 0, tolerances)

@@ -369,11 +369,10 @@ def _scaled_to_zero(
 
 
 def _with_event(spec: HpaSpec, state: HpaState, current: int, desired: int, at: float) -> HpaState:
-    """The scale event remembered; an HPA without behavior has no use for it."""
-    if spec.behavior is None:
-        return state
+    """The scale event remembered, for the policies of later syncs."""
+    behavior = spec.behavior
     if desired > current:
-        events = store_event(state.up_events, desired - current, spec.behavior.scale_up, at)
-        return replace(state, up_events=events)
-    events = store_event(state.down_events, current - desired, spec.behavior.scale_down, at)
-    return replace(state, down_events=events)
+        rules = None if behavior is None else behavior.scale_up
+        return replace(state, up_events=store_event(state.up_events, desired - current, rules, at))
+    rules = None if behavior is None else behavior.scale_down
+    return replace(state, down_events=store_event(state.down_events, current - desired, rules, at))
