@@ -121,6 +121,25 @@ def choose(capacity: Capacity, need: Need, seed: int, pod: int) -> int:
     return one_of(rows[points == points.max()], seed, pod)
 
 
+def settled(config: PlaneConfig, view: ClusterView, pods: int) -> IntArray:
+    """Where so many further pods of the Deployment come to lie on the nodes of a view, ids of nodes.
+
+    For a world that starts with pods that have long been running. Shape (pods,), UNBOUND where none takes it;
+    pods are numbered after those of the view.
+    """
+    capacity = capacity_of(config, view)
+    need = need_of(config.pod_cpu_request, config.pod_memory_request)
+    first = int(view.pods.id[-1]) + 1 if len(view.pods) else 0
+    chosen = np.full(pods, UNBOUND, np.int64)
+    for pod in range(pods):
+        row = choose(capacity, need, config.phases.seed, first + pod)
+        if row < 0:
+            break
+        take(capacity, row, need)
+        chosen[pod] = capacity.node[row]
+    return chosen
+
+
 def scores(capacity: Capacity, need: Need, rows: IntArray) -> IntArray:
     """Points of the nodes in `rows` (those that fit) for such a pod, shape (rows,)."""
     return (
