@@ -262,7 +262,7 @@ def controller(given: Mapping[str, Any]) -> Answer:
             scale.get("status_replicas", 0),
             scale.get("selector", ""),
             scale.get("error"),
-            scale.get("update_error"),
+            next((str(value) for key, value in {**given, **scale}.items() if "update" in key), None),
         ),
         pods,
         [_reading(m, pods) for m in given["metrics"]],

@@ -51,7 +51,7 @@ def _replayed(trace: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Hpa
             spec,
             state,
             _observation(trace, record, spec),
-            record.get("decide_t", record["t"]),
+            record.get("decide_t") or record["t"],
             options,
             done_at=record.get("done_t"),
         )
@@ -175,7 +175,7 @@ def _observation(trace: Mapping[str, Any], record: Mapping[str, Any], spec: HpaS
         [
             {
                 **pod,
-                "ready": None if pod["ready_transition_s"] is None else str(bool(pod["ready"])),
+                "ready": None if pod.get("ready_transition_s") is None else str(bool(pod["ready"])),
                 "containers": containers,
             }
             for pod in listed
@@ -197,22 +197,22 @@ def _reading(
     metric: MetricSpec,
     pods: PodColumns,
 ) -> MetricReading:
-    kind = MetricType(metric.type)
-    if record.get("metrics_down"):
+    kind, listed = MetricType(metric.type), record.get("pods") or []
+    items = [
+        item
+        for served in record.get("other_metrics") or ()
+        if served["metric"] == metric.name
+        for item in served["items"] or ()
+    ]
+    if record.get("metrics_down") and not items:
         # What the API answered is an input of the sync; the record has it only inside the controller's error.
         served = _SERVED.search(record.get("error") or "")
         api = _APIS.get(kind, "resource")
         object_kind = {"resource": "pods"}.get(api, f"{metric.name}.{api}")
         return unavailable(api, served.group(1) if served else _UNAVAILABLE.format(object_kind))
     if kind in (MetricType.RESOURCE, MetricType.CONTAINER_RESOURCE):
-        used = [_usage(trace, record, pods, row) for row, pod in enumerate(record["pods"]) if pod["usage"]]
+        used = [_usage(trace, record, pods, row) for row, pod in enumerate(listed) if pod.get("usage")]
         return resource_reading(used, metric.name, metric.container, spec.namespace)
-    items = [
-        item
-        for served in record.get("other_metrics") or ()
-        if served["metric"] == metric.name and served["api"] == _APIS[kind]
-        for item in served["items"]
-    ]
     if kind is MetricType.EXTERNAL:
         return MetricReading(values_m=[milli_value(item["value"]) for item in items])
     if kind is MetricType.OBJECT:
@@ -222,15 +222,15 @@ def _reading(
         samples=PodSamples(
             np.array([rows.get(item["describedObject"]["name"], -1) for item in items], np.int64),
             np.array([milli_value(item["value"]) for item in items], np.int64),
-            np.full(len(items), record.get("metric_t", record["t"])),
-            np.full(len(items), trace["metric_window_s"]),
+            np.full(len(items), float(record.get("metric_t") or record["t"])),
+            np.full(len(items), float(trace["metric_window_s"])),
         )
     )
 
 
 def _usage(trace: Mapping[str, Any], record: Mapping[str, Any], pods: PodColumns, row: int) -> PodUsage:
     pod = record["pods"][row]
-    stamp = record.get("metric_t", record["t"])
+    stamp = record.get("metric_t") or record["t"]
     if pod.get("sample_minus_transition_s") is not None:
         stamp = pods.ready_transition_at[row] + pod["sample_minus_transition_s"]
     usage_m = {
