@@ -8,6 +8,7 @@ not by slices.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -86,27 +87,28 @@ class Shape:
     def at(self, t: ArrayLike) -> Floats:
         """The level at each time of `t` (seconds, any shape); at a step, the level after it."""
         t = np.asarray(t, dtype=np.float64)
-        i, inside = self._piece(t)
-        level = self.levels[i] + self._slope(i) * (inside - self.times_s[i])
+        i, _, rise = self._piece(t)
+        level = self.levels[i] + rise
         return np.where((t < 0.0) | (t > self.times_s[-1]), 0.0, level)
 
     def integral(self, t: ArrayLike) -> Floats:
         """The area up to each time of `t`: user-seconds, or requests. Flat outside the shape's own time."""
-        i, inside = self._piece(np.asarray(t, dtype=np.float64))
-        x = inside - self.times_s[i]
-        return np.asarray(self._areas[i] + x * (self.levels[i] + 0.5 * self._slope(i) * x))
+        i, x, rise = self._piece(np.asarray(t, dtype=np.float64))
+        return np.asarray(self._areas[i] + x * (self.levels[i] + 0.5 * rise))
 
     def inverse_integral(self, y: ArrayLike) -> Floats:
         """The earliest time at which the area has reached each value of `y`; inf where it never does.
 
-        On a piece that starts at level a with slope s, an area d is reached after x seconds, where a x + s
-        x^2 / 2 = d; solved as x = 2 d / (a + sqrt(a^2 + 2 s d)), which loses no digits as s goes to 0.
+        On a piece that starts at level a with slope s, an area d is reached after x seconds, where
+        a x + s x^2 / 2 = d. Solved as x = 2 d / (a + sqrt(a^2 + 2 s d)), no digits are lost as s goes to 0.
         """
         y = np.asarray(y, dtype=np.float64)
         total = self._areas[-1]
         i = np.clip(np.searchsorted(self._areas, y, side="left") - 1, 0, self.times_s.size - 2)
         d = np.clip(y - self._areas[i], 0.0, None)
-        root = np.sqrt(np.clip(self.levels[i] ** 2 + 2.0 * self._slope(i) * d, 0.0, None))
+        width, rise = self.times_s[i + 1] - self.times_s[i], self.levels[i + 1] - self.levels[i]
+        slope = np.divide(rise, width, out=np.zeros_like(d), where=width > 0.0)
+        root = np.sqrt(np.clip(self.levels[i] ** 2 + 2.0 * slope * d, 0.0, None))
         below = self.levels[i] + root
         x = np.divide(2.0 * d, below, out=np.zeros_like(d), where=below > 0.0)
         time = np.minimum(self.times_s[i] + x, self.times_s[i + 1])
@@ -138,17 +140,14 @@ class Shape:
         """`factor` times the levels over the same time."""
         return Shape(self.times_s, self.levels * factor, self.unit)
 
-    def _piece(self, t: Floats) -> tuple[NDArray[np.intp], Floats]:
-        """For each time its piece (at a step, the later one), and the time cut to the shape."""
+    def _piece(self, t: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
+        """For each time, cut to the shape: its piece (at a step the later), seconds into it, rise by then."""
         inside = np.clip(t, 0.0, self.times_s[-1])
-        return np.searchsorted(self.times_s, inside, side="right") - 1, inside
-
-    def _slope(self, i: NDArray[np.intp]) -> Floats:
-        """Level per second of piece `i`; 0 beyond the last point and within a step."""
+        i = np.searchsorted(self.times_s, inside, side="right") - 1
         j = np.minimum(i + 1, self.times_s.size - 1)
-        width = self.times_s[j] - self.times_s[i]
-        rise = self.levels[j] - self.levels[i]
-        return np.divide(rise, width, out=np.zeros_like(width), where=width > 0.0)
+        x, width = inside - self.times_s[i], self.times_s[j] - self.times_s[i]
+        share = np.divide(x, width, out=np.zeros_like(x), where=width > 0.0)
+        return i, x, (self.levels[j] - self.levels[i]) * share
 
     def _settled(self) -> float:
         """When the load has come within 10 % of its last plateau for good; its end where it has none."""
@@ -236,9 +235,13 @@ class StepRate:
         return StepRate(edges, self.rates[first:last])
 
     def faster(self, speed: float) -> StepRate:
-        """The same requests in 1/`speed` of the time."""
+        """The same requests in 1/`speed` of the time; ValueError if that is not above 0."""
+        if not 0.0 < speed < math.inf:
+            raise ValueError(f"speed {speed:g} must be above 0")
         return StepRate(self.times_s / speed, self.rates * speed)
 
     def multiplied(self, factor: float) -> StepRate:
-        """`factor` times the requests in the same time."""
+        """`factor` times the requests in the same time; ValueError if that is not above 0."""
+        if not 0.0 < factor < math.inf:
+            raise ValueError(f"multiply {factor:g} must be above 0")
         return StepRate(self.times_s, self.rates * factor)

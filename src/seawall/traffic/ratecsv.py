@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import textwrap
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,6 +86,11 @@ class _Row:
 
     def wrong(self, message: str) -> InputError:
         return InputError(message, file=self.path, line=self.line)
+
+    def shown(self, column: int) -> str:
+        """A cell as a message can show it."""
+        cell = re.sub(r"\s", " ", self.cells[column])
+        return f'"{cell}"' if len(cell) <= 40 else f'"{cell[:37]}..."'
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ def _plain(name: str) -> str:
 
 def _find(first: _Row, names: list[str], known: tuple[str, ...], wanted: str | None, what: str) -> int:
     """The index of a column, by the name asked for or by the best of the known names."""
-    have = ", ".join(first.cells)
+    have = textwrap.shorten(", ".join(first.cells), 200)
     if wanted is not None:
         if wanted in first.cells:
             return first.cells.index(wanted)
@@ -204,14 +210,17 @@ def _take(row: _Row, layout: _Layout, times: array[float], rates: array[float]) 
     text = row.cells[layout.rate]
     time = float(len(times)) if layout.time is None else _time_of(row.cells[layout.time])
     if time is None:
-        cell = row.cells[layout.time or 0]
-        raise row.wrong(f'"{cell}" is no time; write seconds, a Unix time or 2026-05-17T10:05:03Z')
+        raise row.wrong(
+            f"{row.shown(layout.time or 0)} is no time; write seconds, a Unix time or 2026-05-17T10:05:03Z"
+        )
     if times and time <= times[-1]:
         raise row.wrong("times must rise from row to row; sort the file by time, one row for each")
     missing = not text and len(rates) > 0
     rate = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not (missing or 0.0 <= rate <= _MOST):
-        raise row.wrong(f'"{text}" is no rate; write requests per second, a number of at least 0')
+        raise row.wrong(
+            f"{row.shown(layout.rate)} is no rate; write requests per second, a number of at least 0"
+        )
     times.append(time)
     rates.append(rates[-1] if missing else rate)
     return int(missing)

@@ -167,7 +167,8 @@ class _Where:
     fragment: str
 
     def wrong(self, message: str) -> InputError:
-        whole = self.text if len(self.text) <= 100 else self.text[:97] + "..."
+        text = re.sub(r"\s", " ", self.text)
+        whole = text if len(text) <= 100 else text[:97] + "..."
         at = self.fragment if len(self.fragment) <= 60 else self.fragment[:57] + "..."
         return InputError(f'wave "{whole}", column {self.column}, at "{at}": {message}')
 
