@@ -137,7 +137,7 @@ def check(
     """
     found: list[Warning] = []
     if hpa is not None and hpa_manifest is not None:
-        _refuse_blind_hpa(deployment, hpa, hpa_manifest)
+        refuse_blind_hpa(deployment, hpa, hpa_manifest)
         found += _check_replicas(deployment, hpa, hpa_manifest)
     return (*found, *_check_size(deployment, pools), *_check_memory(file, place, deployment, pools))
 
@@ -165,8 +165,8 @@ def _warning(place: Place, path: Steps, text: str) -> Warning:
     return Warning(where.file, where.line, text)
 
 
-def _refuse_blind_hpa(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -> None:
-    """A utilisation is a share of a request: without the request there is nothing to divide by.
+def refuse_blind_hpa(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -> None:
+    """InputError for an autoscaler that can never act: it wants a share of a request that is not there.
 
     Source: k8s pkg/controller/podautoscaler/replica_calculator.go, calculateRequests: one container without
     the request is enough, and the sync ends with FailedGetResourceMetric.

@@ -72,13 +72,16 @@ class Fleet:
 def read_fleet(path: str | Path) -> FleetSource:
     """Read a fleet file. InputError where it is no YAML, or not one mapping."""
     path = Path(path)
-    documents = load_documents(path)
+    return _only(load_documents(path), str(path), path.parent)
+
+
+def _only(documents: list[Document], name: str, folder: Path) -> FleetSource:
     if not documents:
-        raise InputError("is empty; write a fleet, or start with `seawall init`", file=path)
+        raise InputError("is empty; write a fleet, or start with `seawall init`", file=name)
     if len(documents) > 1:
         message = "holds several documents; a fleet is one (manifests go under platform.manifests)"
-        raise InputError(message, file=path, line=documents[1].lines.line)
-    return _source(documents[0], path.parent)
+        raise InputError(message, file=name, line=documents[1].lines.line)
+    return _source(documents[0], folder)
 
 
 def _source(document: Document, folder: Path) -> FleetSource:
@@ -109,6 +112,11 @@ def variants(source: FleetSource) -> list[str]:
 def fleet_from_data(data: dict[str, Any], variant: str | None = None) -> Fleet:
     """A fleet from plain data as a fleet file would hold it, manifests inline. For tests and other rooms."""
     return complete(source_from_data(data), variant)
+
+
+def source_from_text(text: str, name: str, folder: Path) -> FleetSource:
+    """A source from the text of a fleet file, called `name` in errors; its paths start from `folder`."""
+    return _only(load_documents(text, name), name, folder)
 
 
 def source_from_data(data: dict[str, Any], folder: Path | None = None) -> FleetSource:
