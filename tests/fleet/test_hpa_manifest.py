@@ -136,7 +136,8 @@ def test_zero_replicas_need_the_gate_and_a_metric_without_pods() -> None:
             "Value cannot be used here; write Utilization or AverageValue",
         ),
         (
-            "  metrics: [{type: Pods, pods: {metric: {name: a}, target: {type: AverageValue, averageValue: 1x}}}]\n",
+            "  metrics: [{type: Resource, resource: {name: cpu, target: "
+            "{type: AverageValue, averageValue: 1x}}}]\n",
             "'1x' is not a quantity",
         ),
         ("  behavior: {scaleUp: {policies: []}}\n", "spec.behavior.scaleUp.policies: empty"),
