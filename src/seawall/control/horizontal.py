@@ -31,6 +31,7 @@ NO_EXTERNAL_API = (
     "unable to fetch metrics from external metrics API: "
     "the server could not find the requested resource (get {name}.external.metrics.k8s.io)"
 )
+QUIET_REASONS = frozenset({"SucceededGetScale", "SucceededRescale", "ReadyForNewScale", "DesiredWithinRange"})
 _PHASES = np.zeros(len(Phase), np.int8)
 _PHASES[Phase.PENDING] = ColumnPhase.PENDING
 _PHASES[Phase.RUNNING] = ColumnPhase.RUNNING
@@ -142,13 +143,18 @@ def _samples(rows: IntArray, values: IntArray, served: MetricSample) -> PodSampl
 
 
 def _notes(name: str, before: HpaState, after: HpaState) -> list[Decision]:
-    """The conditions that have changed, as events."""
+    """The conditions that have changed, as events; those that only say that all is well are left out."""
     known = {condition.type: condition for condition in before.status.conditions}
     return [
-        Note(condition.reason, f"hpa/{name}", condition.message or condition.reason)
-        for condition in after.status.conditions
-        if _differs(known.get(condition.type), condition)
+        Note(str(now.reason), f"hpa/{name}", now.message or str(now.reason))
+        for now in after.status.conditions
+        if _differs(known.get(now.type), now) and not _all_is_well(known.get(now.type), now)
     ]
+
+
+def _all_is_well(before: Condition | None, after: Condition) -> bool:
+    recovered = before is not None and before.status != after.status
+    return str(after.reason) in QUIET_REASONS or (after.reason == "ValidMetricFound" and not recovered)
 
 
 def _differs(before: Condition | None, after: Condition) -> bool:
