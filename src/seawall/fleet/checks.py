@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from seawall.fleet.errors import InputError, together
 from seawall.fleet.hpa_spec import HpaSpec, TargetType
@@ -11,20 +10,9 @@ from seawall.fleet.kubernetes import Deployment, Manifest
 from seawall.fleet.model import ApachePrefork, FleetFile, GunicornSync, ModWsgi, Service
 from seawall.fleet.pools import Pool
 from seawall.fleet.problems import path_text
+from seawall.fleet.settle import Warning, warning
 from seawall.fleet.units import MIB, shown
 from seawall.fleet.yamlfile import Place, Steps
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """Something that the real systems accept but that the user will not have meant, and where it stands."""
-
-    file: str
-    line: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}"
 
 
 def refuse_contradictions(file: FleetFile, place: Place) -> None:
@@ -91,38 +79,6 @@ def _check_requests(file: FleetFile) -> _Found:
     return found
 
 
-def settle_server(file: FleetFile, place: Place) -> tuple[FleetFile, tuple[Warning, ...]]:
-    """The file with the server's settings as the server itself would settle them, and what it says about it.
-
-    Source: httpd 2.4, server/mpm/prefork/prefork.c: MaxRequestWorkers is lowered to ServerLimit (the error
-    log says so); MaxSpareServers is raised to MinSpareServers + 1 (silently).
-    """
-    server = file.service.server
-    if not isinstance(server, ApachePrefork):
-        return file, ()
-    changes: dict[str, int] = {}
-    warnings = []
-    if server.max_request_workers > server.server_limit:
-        changes["max_request_workers"] = server.server_limit
-        text = (
-            f"MaxRequestWorkers {server.max_request_workers} exceeds ServerLimit {server.server_limit}: "
-            f"Apache lowers it to {server.server_limit}; raise ServerLimit too"
-        )
-        warnings.append(_warning(place, ("service", "server", "MaxRequestWorkers"), text))
-    if server.max_spare_servers <= server.min_spare_servers:
-        raised = server.min_spare_servers + 1
-        changes["max_spare_servers"] = raised
-        text = (
-            f"MaxSpareServers {server.max_spare_servers} is not above MinSpareServers "
-            f"{server.min_spare_servers}: Apache takes {raised}"
-        )
-        warnings.append(_warning(place, ("service", "server", "MaxSpareServers"), text))
-    if not changes:
-        return file, ()
-    service = file.service.model_copy(update={"server": server.model_copy(update=changes)})
-    return file.model_copy(update={"service": service}), tuple(warnings)
-
-
 def check(
     file: FleetFile,
     place: Place,
@@ -160,11 +116,6 @@ def full_memory(service: Service) -> float:
     return memory.base + server.max_request_workers * (memory.worker + grown + request)
 
 
-def _warning(place: Place, path: Steps, text: str) -> Warning:
-    where = place.find(path)
-    return Warning(where.file, where.line, text)
-
-
 def refuse_blind_hpa(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -> None:
     """InputError for an autoscaler that can never act: it wants a share of a request that is not there.
 
@@ -197,7 +148,7 @@ def _check_replicas(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) ->
         f"{deployment.manifest.key} starts with replicas {deployment.replicas}; {manifest.key} brings it "
         f"between {hpa.min_replicas} and {hpa.max_replicas} at its first sync"
     )
-    return [_warning(deployment.manifest.place, ("spec", "replicas"), text)]
+    return [warning(deployment.manifest.place, ("spec", "replicas"), text)]
 
 
 def _check_size(deployment: Deployment, pools: tuple[Pool, ...]) -> list[Warning]:
@@ -214,7 +165,7 @@ def _check_size(deployment: Deployment, pools: tuple[Pool, ...]) -> list[Warning
         f"{deployment.pod_memory_request / MIB:.0f} MiB, more than any node can give ({nodes}): "
         "its pods stay Pending"
     )
-    return [_warning(deployment.manifest.place, ("spec", "template", "spec", "containers"), text)]
+    return [warning(deployment.manifest.place, ("spec", "template", "spec", "containers"), text)]
 
 
 def _check_memory(
@@ -238,4 +189,4 @@ def _check_memory(
         f"{key} {workers} lets a pod grow to {needed / MIB:.0f} MiB when all workers are busy, above {whose} "
         f"({bound / MIB:.0f} MiB): a wave can have it killed"
     )
-    return [_warning(place, ("service", "server", key), text)]
+    return [warning(place, ("service", "server", key), text)]

@@ -93,7 +93,10 @@ def guess_server(container: Container, env: Mapping[str, str]) -> ServerGuess:
         )
         return ServerGuess("apache-prefork", reason, apache, _over_limit(apache))
     if "WEB_CONCURRENCY" in env or "gunicorn" in told:
-        return _gunicorn(words, env, "the image or environment names gunicorn")
+        sign = (
+            "found env WEB_CONCURRENCY" if "WEB_CONCURRENCY" in env else "the image or command names gunicorn"
+        )
+        return _gunicorn(words, env, sign)
     remark = "nothing in the manifests says which server this is: choose apache-prefork or gunicorn-sync"
     return _gunicorn((), env, "a mere guess", (remark,))
 
@@ -149,7 +152,7 @@ def _gunicorn(
     extra = _words((env.get("GUNICORN_CMD_ARGS", "") + " ",), env)
     for source, arguments in (("env GUNICORN_CMD_ARGS", extra), ("the command", words)):
         for flag, value in _flags(arguments):
-            if flag in _GUNICORN_FLAGS and re.fullmatch(r"[1-9]\d{0,4}", value):
+            if flag in _GUNICORN_FLAGS and re.fullmatch(r"[1-9]\d{0,3}", value):
                 name = _GUNICORN_FLAGS[flag]
                 found[name] = (name, f"{value}s" if name == "timeout" else value, source)
             elif flag == "--preload":

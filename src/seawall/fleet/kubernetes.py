@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from seawall.fleet.errors import InputError
@@ -20,8 +20,8 @@ class Manifest:
     kind: str
     name: str
     api_version: str
-    data: dict[str, Any]
-    place: Place
+    data: dict[str, Any] = field(repr=False)
+    place: Place = field(repr=False)
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from seawall.fleet import problems
-from seawall.fleet.checks import Warning, check, refuse_contradictions, settle_server
+from seawall.fleet.checks import check, refuse_contradictions
 from seawall.fleet.errors import InputError
 from seawall.fleet.hpa_spec import HpaSpec
 from seawall.fleet.kubernetes import Deployment, DisruptionBudget, Manifest
@@ -24,6 +24,7 @@ from seawall.fleet.manifests import (
 from seawall.fleet.merge import Placed, merge
 from seawall.fleet.model import FleetFile
 from seawall.fleet.pools import Pool, complete_pool
+from seawall.fleet.settle import Warning, settle
 from seawall.fleet.yamlfile import Document, Place, Steps, load_documents
 
 DEFAULT = "default"
@@ -35,9 +36,9 @@ class FleetSource:
 
     file: str
     folder: Path
-    data: dict[str, Any]
-    place: Place
-    read: dict[Path, list[Document]] = field(default_factory=dict, compare=False)
+    data: dict[str, Any] = field(repr=False)
+    place: Place = field(repr=False)
+    read: dict[Path, list[Document]] = field(default_factory=dict, compare=False, repr=False)
     """Manifest files that were read already, so that each variant need not read them again."""
 
 
@@ -58,7 +59,7 @@ class Fleet:
     """Facts of the service that nobody gave, by their path in the file: defaults stand in for them."""
     assumptions: dict[str, str]
     """Values that nobody measured: their path, and why they are what they are."""
-    place: Place
+    place: Place = field(repr=False)
     """Where each value of the file stands."""
     folder: Path
     """The folder from which the file's paths start."""
@@ -135,7 +136,7 @@ def complete(source: FleetSource, variant: str | None = None) -> Fleet:
     hpa, hpa_manifest = choose_hpa(manifests, deployment)
     pdb = choose_pdb(manifests, deployment)
     pools = _complete_pools(file, place)
-    file, server_warnings = settle_server(file, place)
+    file, settled = settle(file, place, deployment)
     warnings = check(file, place, deployment, hpa, hpa_manifest, pools)
     used = {id(m) for m in (deployment.manifest, hpa_manifest, pdb.manifest if pdb else None) if m}
     ignored = [m.key for m in manifests if id(m) not in used and m.kind not in ("Service", "Ingress")]
@@ -146,7 +147,7 @@ def complete(source: FleetSource, variant: str | None = None) -> Fleet:
         hpa=hpa,
         pdb=pdb,
         pools=pools,
-        warnings=(*server_warnings, *warnings),
+        warnings=(*settled, *warnings),
         ignored=(*ignored, *strangers),
         defaults=tuple(_ungiven(file, "")),
         assumptions=_assumptions(source, file, place, data, manifests),
