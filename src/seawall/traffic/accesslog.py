@@ -7,7 +7,8 @@ nginx, ngx_http_log_module (predefined format `combined`, escape=default).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -33,7 +34,7 @@ FIRST_DAMAGED = 5
 
 _QUOTED = rb'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"'
 _HEAD = rb"^(\S+) \S+ ([^\n]{0,256}?) \[([^\]\n]{10,40})\] " + _QUOTED + rb" (\d{3}|-) (\d{1,18}|-)"
-_TAIL = rb'(?: "[^"\\\n]*(?:\\.[^"\\\n]*)*" ' + _QUOTED + rb")?((?:[ \t\r][^\n]*)?)$"
+_TAIL = rb'(?: "[^"\\\n]*(?:\\.[^"\\\n]*)*" ' + _QUOTED + rb")?((?:[ \t][^\n]*)?)\r?$"
 _LINE = re.compile(_HEAD + _TAIL, re.MULTILINE)
 """host, user, time, request, status, bytes, agent, what follows. It cannot reach beyond a line end, so that a
 whole block can be searched at once: as many matches as lines means that every line was read."""
@@ -46,6 +47,8 @@ _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"v": b"\v", b"f": b"\f", b"a": b"\a"}
 _EPOCH = date(1970, 1, 1).toordinal()
 _NOBODY = frozenset((b"-", b"", b'""'))
+_PIECE = 1 << 14
+"""Bytes that are searched at once; where a line of them is damaged, they are read line by line."""
 _CACHED = 200_000
 _MOST_METHODS = 1000
 
@@ -155,23 +158,6 @@ def read_access_log(path: str | Path, *, stamp: Stamp = "arrival") -> AccessLog:
     return reader.finish(path, stamp)
 
 
-@dataclass(slots=True)
-class _Columns:
-    """The columns of one block, as they grow."""
-
-    t_s: list[float] = field(default_factory=list)
-    request: list[tuple[int, int]] = field(default_factory=list)
-    status: list[int] = field(default_factory=list)
-    size: list[int] = field(default_factory=list)
-    session: list[int] = field(default_factory=list)
-
-    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Times (n,) and the other five columns (5, n): method, path, status, size, session."""
-        requests = np.array(self.request, dtype=np.int64).reshape(-1, 2).T
-        rest = np.array((self.status, self.size, self.session), dtype=np.int64)
-        return np.array(self.t_s, dtype=np.float64), np.concatenate((requests, rest))
-
-
 class _Reader:
     """Takes blocks of lines, keeps the tables of what was seen and one array a block and column."""
 
@@ -190,83 +176,94 @@ class _Reader:
 
     def take(self, first: int, block: bytes) -> None:
         """Read the lines of a block that begins with line number `first`."""
-        columns = _Columns()
-        count = block.count(b"\n") + (not block.endswith(b"\n"))
-        rows: list[_Row] = _LINE.findall(block)
-        if len(rows) == count:
-            numbers: range | list[int] = range(first, first + count)
-        else:
-            rows, numbers = self._lines(first, block)
-        self._rows(rows, numbers, columns)
-        self.bad = sorted(self.bad)[:FIRST_DAMAGED]
-        self.lines += count
-        self.parts.append(columns.arrays())
-
-    def _lines(self, first: int, block: bytes) -> tuple[list[_Row], list[int]]:
-        """Line by line, where not every line of a block could be read."""
-        rows, numbers = [], []
-        lines = block.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        for number, line in enumerate(lines, first):
-            match = _LINE.match(line)
-            if match is not None:
-                rows.append(match.groups(b""))
-                numbers.append(number)
-            elif not line.strip():
-                self.blank += 1
+        rows: list[_Row] = []
+        numbers: list[int] = []
+        begin, line = 0, first
+        while begin < len(block):
+            end = block.find(b"\n", begin + _PIECE) + 1 or len(block)
+            piece = block[begin:end]
+            count = piece.count(b"\n") + (not piece.endswith(b"\n"))
+            found = _LINE.findall(piece)
+            if len(found) == count:
+                rows += found
+                numbers += range(line, line + count)
             else:
+                self._one_by_one(line, piece, rows, numbers)
+            begin, line = end, line + count
+        self.lines += line - first
+        if rows:
+            self.parts.append(self._columns(rows, numbers))
+        self.bad = sorted(self.bad)[:FIRST_DAMAGED]
+
+    def _one_by_one(self, first: int, piece: bytes, rows: list[_Row], numbers: list[int]) -> None:
+        """Read the lines of a piece of which not every one can be read."""
+        for number, line in enumerate(piece.removesuffix(b"\n").split(b"\n"), first):
+            found = _LINE.findall(line)
+            if found:
+                rows += found
+                numbers.append(number)
+            elif line.strip():
                 self._damage(number, line)
-        return rows, numbers  # type: ignore[return-value]
+            else:
+                self.blank += 1
 
     def _damage(self, number: int, line: bytes) -> None:
         self.damaged += 1
         self.bad.append((number, line))
 
-    def _rows(self, rows: list[_Row], numbers: range | list[int], columns: _Columns) -> None:
-        times, requests, sessions = self.times, self.requests, self.sessions
-        add_time, add_request = columns.t_s.append, columns.request.append
-        add_status, add_size, add_session = (
-            columns.status.append,
-            columns.size.append,
-            columns.session.append,
+    def _columns(self, rows: list[_Row], numbers: list[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Times (n,) and the other five columns (5, n): method, path, status, size, session."""
+        rows, t_s = self._timed(rows, numbers)
+        hosts, users, _, lines, statuses, sizes, agents, more = zip(*rows, strict=True) if rows else [()] * 8
+        if any(more):
+            agents = tuple(self._more(t_s, list(agents), more))
+        visitors = [
+            host + b" " + agent if user in _NOBODY else user
+            for host, user, agent in zip(hosts, users, agents, strict=True)
+        ]
+        sessions = self.sessions
+        known = zip(lines, map(self.requests.get, lines), strict=True)
+        requests = [self._request(line) if request is None else request for line, request in known]
+        columns = (
+            [method for method, _ in requests],
+            [path for _, path in requests],
+            [0 if status == b"-" else int(status) for status in statuses],
+            [0 if size == b"-" else int(size) for size in sizes],
+            [sessions.setdefault(visitor, len(sessions)) for visitor in visitors],
         )
-        for row, number in zip(rows, numbers, strict=True):
-            host, user, stamp, request, status, size, agent, more = row
-            time = times.get(stamp)
-            if time is None:
-                time = self._time(stamp)
-                if time is None:
-                    self._damage(number, b" ".join((host, b"[" + stamp + b"]", request)))
-                    continue
-            if more:
-                time, agent = self._more(time, agent, more)
-            found = requests.get(request)
-            if found is None:
-                found = self._request(request)
-            visitor = host + b" " + agent if user in _NOBODY else user
-            session = sessions.get(visitor)
-            if session is None:
-                session = sessions[visitor] = len(sessions)
-            add_time(time)
-            add_request(found)
-            add_status(0 if status == b"-" else int(status))
-            add_size(0 if size == b"-" else int(size))
-            add_session(session)
+        return t_s, np.array(columns, dtype=np.int64)
 
-    def _more(self, time: float, agent: bytes, more: bytes) -> tuple[float, bytes]:
-        """What stands after the last field that was read: an agent cut off, or fields of the user's own."""
-        cut = _CUT_AGENT.match(more) if not agent else None
-        if cut is not None:
-            self.cut += not cut[1].rstrip().endswith(b'"')
-            return time, cut[1].strip(b'" \t\r')
-        if more.startswith(b' "') and more.replace(rb"\"", b"").count(b'"') % 2:
-            self.cut += 1
-        lasted = _REQUEST_TIME.search(more) if self.subtract else None
-        if lasted is None:
-            return time, agent
-        self.timed += 1
-        return time - float(lasted[1]), agent
+    def _timed(self, rows: list[_Row], numbers: list[int]) -> tuple[list[_Row], NDArray[np.float64]]:
+        """The rows whose stamp is a time, and those times; the others are damaged."""
+        stamps = [row[2] for row in rows]
+        known = zip(stamps, map(self.times.get, stamps), strict=True)
+        times = [self._time(stamp) if time is None else time for stamp, time in known]
+        if None in times:
+            for row, number, time in zip(rows, numbers, times, strict=True):
+                if time is None:
+                    self._damage(number, b" ".join((row[0], b"[" + row[2] + b"]", row[3])))
+            rows = [row for row, time in zip(rows, times, strict=True) if time is not None]
+        return rows, np.array([time for time in times if time is not None], dtype=np.float64)
+
+    def _more(self, t_s: NDArray[np.float64], agents: list[bytes], more: Sequence[bytes]) -> list[bytes]:
+        """Look at what stands after the last field that was read: an agent cut off, or fields of one's own.
+
+        Takes durations off `t_s` in place; gives the agents, what is left of one that was cut among them.
+        """
+        for i, rest in enumerate(more):
+            if not rest:
+                continue
+            cut = _CUT_AGENT.match(rest) if not agents[i] else None
+            if cut is not None:
+                self.cut += not cut[1].rstrip().endswith(b'"')
+                agents[i] = cut[1].strip(b'" \t\r')
+            elif rest.startswith(b' "') and rest.replace(rb"\"", b"").count(b'"') % 2:
+                self.cut += 1
+            lasted = _REQUEST_TIME.search(rest) if self.subtract else None
+            if lasted is not None:
+                self.timed += 1
+                t_s[i] -= float(lasted[1])
+        return agents
 
     def _time(self, stamp: bytes) -> float | None:
         """Seconds since 1970 of a stamp, or None if it is none."""
