@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -159,6 +159,12 @@ class World:
         """Do something at a time."""
         self._count += 1
         heapq.heappush(self._queue, (when, self._count, action))
+
+    def scale(self, replicas: int) -> World:
+        """Somebody sets spec.replicas."""
+        self.state = replace(self.state, replicas=replicas)
+        self._step(True)
+        return self
 
     def kill(self, node: int) -> None:
         """The machine stops: nothing on it answers or renews."""

@@ -23,6 +23,7 @@ from seawall.control.node_groups import (
     groups,
     settle,
     sort_nodes,
+    still_missing,
     upcoming,
 )
 from seawall.control.node_removal import Removal, advance, begin
@@ -41,6 +42,7 @@ class AutoscalerState:
     unneeded: Unneeded = field(default_factory=lambda: Unneeded({}, {}))
     removals: Mapping[int, Removal] = field(default_factory=dict)
     last_scale_up: float = -math.inf
+    missing_since: Mapping[int, float] = field(default_factory=dict)
     healthy: bool = True
     refused: str = ""
 
@@ -80,11 +82,12 @@ def _scan(
     config: PlaneConfig, state: AutoscalerState, view: ClusterView, unschedulable: Sequence[int]
 ) -> tuple[AutoscalerState, list[Decision]]:
     now = view.now
-    nodes = sort_nodes(config, view.nodes, now)
+    missing = still_missing(state.missing_since, view.nodes, now)
+    nodes = sort_nodes(config, view.nodes, missing, now)
     found = groups(config, view.nodes, nodes)
     seen = _Seen(view, nodes, found)
     pools, decisions = settle(config, state.pools, found, now)
-    state = replace(state, pools=pools)
+    state = replace(state, pools=pools, missing_since=missing)
     decisions += _never_registered(config, seen)
     if not cluster_healthy(found):
         if state.healthy:

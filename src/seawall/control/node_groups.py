@@ -53,7 +53,7 @@ class Pools:
     def backed_off(self, pool: int, now: float) -> bool:
         """Whether the pool rests."""
         backoff = self.backoffs.get(pool)
-        return backoff is not None and backoff.until >= now
+        return backoff is not None and backoff.until > now + EPSILON_S
 
     def with_scale_up(self, pool: int, nodes: int, now: float, provision_time: float) -> Pools:
         """With so many more nodes asked for."""
@@ -91,12 +91,22 @@ class Sorted:
     long_unregistered: BoolArray
 
 
-def sort_nodes(config: PlaneConfig, nodes: NodeTable, now: float) -> Sorted:
-    """Tell the nodes of a view apart by readiness and age."""
+def still_missing(since: Mapping[int, float], nodes: NodeTable, now: float) -> Mapping[int, float]:
+    """Since which scan each machine has been seen not to have registered, by id."""
+    missing = nodes.id[~nodes.deleting & ~nodes.registered].tolist()
+    return {node: since.get(node, now) for node in missing}
+
+
+def sort_nodes(
+    config: PlaneConfig, nodes: NodeTable, missing_since: Mapping[int, float], now: float
+) -> Sorted:
+    """Tell the nodes of a view apart by readiness and age; `missing_since` as `still_missing` gives it."""
     there = ~nodes.deleting
     young = now - nodes.created_s < MAX_NODE_STARTUP_S
     missing = there & ~nodes.registered
-    late = now - nodes.created_s >= config.autoscaler.max_node_provision_time - EPSILON_S
+    since = np.full(len(nodes), now)
+    since[missing] = [missing_since[node] for node in nodes.id[missing].tolist()]
+    late = now - since >= config.autoscaler.max_node_provision_time - EPSILON_S
     up = there & nodes.registered
     return Sorted(
         ready=up & nodes.ready,
@@ -158,7 +168,7 @@ def _failed(before: Backoff | None, now: float) -> Backoff:
     duration = INITIAL_BACKOFF_S
     if before is not None:
         duration = before.duration
-        if before.until < now:
+        if before.until <= now:
             duration = min(2.0 * duration, MAX_BACKOFF_S)
     return Backoff(duration, now + duration, now)
 
