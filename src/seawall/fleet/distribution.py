@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 import re
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 from seawall.fleet.units import parse_number
@@ -37,6 +39,21 @@ class Distribution:
         if self.kind == QUANTILES:
             steps = zip(self.shares, self.shares[1:], self.values, self.values[1:], strict=False)
             return sum((s1 - s0) * (v0 + v1) / 2.0 for s0, s1, v0, v1 in steps)
+        return self.a
+
+    def quantile(self, share: float) -> float:
+        """The value below which `share` of all draws lie, 0 < share < 1."""
+        if self.kind == EXPONENTIAL:
+            return -self.a * math.log(share)
+        if self.kind == LOGNORMAL:
+            return math.exp(self.a + self.b * NormalDist().inv_cdf(share))
+        if self.kind == UNIFORM:
+            return self.a + (self.b - self.a) * share
+        if self.kind == QUANTILES:
+            at = min(max(bisect_right(self.shares, share), 1), len(self.shares) - 1)
+            low, high = self.shares[at - 1], self.shares[at]
+            part = (share - low) / (high - low) if high > low else 0.0
+            return self.values[at - 1] + part * (self.values[at] - self.values[at - 1])
         return self.a
 
     def scaled(self, factor: float) -> Distribution:

@@ -167,5 +167,7 @@ class Service(Part):
     """What memory a pod needs."""
     start: Start = Start()
     """What a start costs."""
+    probe_cpu: Seconds = 0.001
+    """CPU work of answering a readiness probe."""
     kernel: Kernel = Kernel()
     """Settings of the Linux kernel under it."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seawall.fleet.distribution import constant
 from seawall.fleet.model import Users
-from seawall.traffic.draws import uniform
+from seawall.traffic.draws import uniform, uniforms_of
 from seawall.traffic.sampling import encode, sample
 
 LOOP = np.dtype(
@@ -67,10 +67,11 @@ def first_intended(users: Users, key: np.uint64, join_s: NDArray[np.float64]) ->
     Who joins during the run opens the app and asks at once. Who is there from the start has been for long:
     its place in its pace or think time is drawn evenly (for an exponential think time, anew).
     """
-    loop = closed_loop(users)
+    there = np.flatnonzero(join_s <= 0.0)
+    u = uniforms_of(key, there, 0)
     out = join_s.copy()
-    for i in np.flatnonzero(join_s <= 0.0):
-        u = uniform(key, np.uint64(i), np.uint64(0))
-        length = users.pace if users.think is None else sample(loop.think[0], u)
-        out[i] = (length or 0.0) * (u if users.think is None else 1.0)
+    if users.think is None:
+        out[there] = (users.pace or 0.0) * u
+    else:
+        out[there] = [users.think.quantile(float(share)) for share in u]
     return out

@@ -91,14 +91,6 @@ def normal_quantile(p: float) -> float:
     return num / den
 
 
-@nb.njit
-def _uniforms(key: np.uint64, entity: np.uint64, first: np.uint64, count: int) -> NDArray[np.float64]:
-    out = np.empty(count)
-    for i in range(count):
-        out[i] = uniform(key, entity, first + np.uint64(i))
-    return out
-
-
 def stream_key(seed: int, stream: int) -> np.uint64:
     """The key of one stream under a seed (any integer)."""
     mask = (1 << 64) - 1
@@ -108,7 +100,31 @@ def stream_key(seed: int, stream: int) -> np.uint64:
     return np.uint64(z ^ (z >> 31))
 
 
+def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = (z ^ (z >> _S30)) * _MIX_1
+    z = (z ^ (z >> _S27)) * _MIX_2
+    return z ^ (z >> _S31)
+
+
+def _draws(key: np.uint64, entities: NDArray[np.uint64], ns: NDArray[np.uint64]) -> NDArray[np.float64]:
+    z = _mixed(_mixed(key ^ (entities * _ENTITY)) + ns * _GOLDEN)
+    return (np.asarray(z >> _S11, dtype=np.float64) + 0.5) * _UNIT
+
+
 def uniforms(key: np.uint64, entity: int, first: int, count: int) -> NDArray[np.float64]:
-    """`count` draws of an entity from its `first` on: floats strictly between 0 and 1."""
-    out: NDArray[np.float64] = _uniforms(key, np.uint64(entity), np.uint64(first), count)
-    return out
+    """`count` draws of an entity from its `first` on: floats strictly between 0 and 1.
+
+    The same numbers as `uniform`, by NumPy: nothing has to be compiled for them.
+    """
+    ns = np.arange(first, first + count, dtype=np.uint64)
+    return _draws(key, np.full(count, entity, np.uint64), ns)
+
+
+def uniforms_of(key: np.uint64, entities: NDArray[np.integer], n: int) -> NDArray[np.float64]:
+    """The n-th draw of each of many entities."""
+    return _draws(key, entities.astype(np.uint64), np.full(len(entities), n, np.uint64))
+
+
+def uniform_at(key: np.uint64, entity: int, n: int) -> float:
+    """One draw, for those who are not compiled."""
+    return float(uniforms(key, entity, n, 1)[0])

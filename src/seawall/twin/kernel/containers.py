@@ -36,6 +36,7 @@ from seawall.twin.kernel.slots import give, take
 from seawall.twin.kernel.timers import payload, push
 
 MAX_SPAWN_RATE = 32
+HTTP_PROBE, TCP_PROBE = 1, 2
 MAINTENANCE_SECONDS = 1.0
 
 
@@ -159,6 +160,9 @@ def probe(s, pod, t):
         push(s, n.stall_until + par.probe_period, payload(PROBE, p.gen, pod))
         return
     push(s, t + par.probe_period, payload(PROBE, p.gen, pod))
+    if par.probe == TCP_PROBE:
+        probe_result(s, pod, p.state == LISTENING and p.waiting < par.backlog)
+        return
     r = take(s)
     q = req_at(s, r)
     p.probe_gen += 1

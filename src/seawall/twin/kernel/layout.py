@@ -99,7 +99,7 @@ POD_ROW = np.dtype(
      ("head", "i8"), ("tail", "i8"), ("waiting", "i8"), ("full_since", "f8"), ("overflows", "i8"),
      ("overflow_bin", "i8"), ("at_limit_bin", "i8"), ("current", "i8"), ("endpoint", "i8"),
      ("probe_gen", "i8"), ("fails", "i8"), ("successes", "i8"), ("ready", "i8"), ("probe_out", "i8"),
-     ("oom_kills", "i8"), ("served", "i8"), ("oom_adj", "f8")]
+     ("oom_kills", "i8"), ("served", "i8"), ("oom_adj", "f8"), ("sampled", "f8"), ("peak_ever", "f8")]
 )  # fmt: skip
 """A pod: CPU (virtual time, quota), memory, workers, accept queue, sessions at the proxy, readiness."""
 

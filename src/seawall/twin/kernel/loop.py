@@ -22,6 +22,7 @@ from seawall.twin.kernel.clients import arrival, client_timeout, load_users, sen
 from seawall.twin.kernel.containers import main_done, maintain, probe, probe_late, start_container, started
 from seawall.twin.kernel.cpu import advance, changed, pop_job, throttle, tree_build, unthrottle
 from seawall.twin.kernel.layout import (
+    ABSENT,
     C_DRAIN,
     C_ENDPOINTS,
     C_KILL,
@@ -186,7 +187,7 @@ def _command(s, command, a, b):
         drain(s, a, t)
     elif command == C_REMOVE:
         kill_container(s, a, t)
-        pod_at(s, a).state = 0
+        pod_at(s, a).state = ABSENT
     elif command == C_ENDPOINTS:
         set_endpoints(s, a, t)
 

@@ -84,7 +84,8 @@ def sample_bin(s, t):
         if p.state == ABSENT:
             continue
         advance(s, pod, t)
-        used += p.used * p.weight
+        used += (p.used - p.sampled) * p.weight
+        p.sampled = p.used
         if p.state == DEAD:
             continue
         alive, busy = _check_pod(s, pod)
@@ -94,6 +95,7 @@ def sample_bin(s, t):
         waiting += p.waiting
         mem_max = max(mem_max, p.mem_peak)
         mem_sum += p.mem
+        p.peak_ever = max(p.peak_ever, p.mem_peak)
         p.mem_peak = p.mem
     share = 0.0
     for node in range(s.n_nodes):
