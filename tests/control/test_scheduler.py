@@ -54,7 +54,7 @@ def test_all_reasons_are_counted():
     one.nodes[1].ready = False
     _, decisions = schedule(one)
     assert [d.reason for d in decisions] == [
-        "0/4 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, "
+        "0/4 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, "
         "1 node(s) were unschedulable, 2 Insufficient memory."
     ]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seawall.control.config import PlaneConfig, PoolConfig
-from seawall.control.view import BoolArray, ClusterView, FloatArray, IntArray, Phase, rows_of
+from seawall.control.view import BoolArray, ClusterView, FloatArray, IntArray, Phase, PodTable, rows_of
 
 NONZERO_CPU_MILLI = 100
 NONZERO_MEMORY = 200 * 1024 * 1024
@@ -79,7 +79,7 @@ class Capacity:
 CLOSED = (
     "",
     "node(s) were unschedulable",
-    "node(s) had untolerated taint {node.kubernetes.io/not-ready: }",
+    "node(s) had untolerated taint {node.kubernetes.io/unreachable: }",
 )
 
 
@@ -91,6 +91,19 @@ def milli(cores: FloatArray | float) -> IntArray:
 def need_of(cpu: float, memory: float) -> Need:
     """A pod's request from cores and bytes."""
     return Need(int(milli(cpu)), int(np.ceil(memory)))
+
+
+def needs_of(pods: PodTable, rows: IntArray) -> dict[int, Need]:
+    """What the pods in `rows` request, by row; pods that are alike share one Need."""
+    known: dict[tuple[int, int], Need] = {}
+    found: dict[int, Need] = {}
+    cpu, memory = milli(pods.cpu_request[rows]).tolist(), np.ceil(pods.memory_request[rows]).tolist()
+    for row, *request in zip(rows.tolist(), cpu, memory, strict=True):
+        key = (request[0], int(request[1]))
+        if key not in known:
+            known[key] = Need(*key)
+        found[row] = known[key]
+    return found
 
 
 def capacity_of(config: PlaneConfig, view: ClusterView) -> Capacity:

@@ -62,24 +62,32 @@ class _Seen:
 
 
 def run(
-    config: PlaneConfig, state: AutoscalerState, view: ClusterView, unschedulable: Sequence[int]
+    config: PlaneConfig,
+    state: AutoscalerState,
+    view: ClusterView,
+    unschedulable: Sequence[int],
+    replicas: int,
 ) -> tuple[AutoscalerState, list[Decision]]:
     """Take removals further, and scan when a scan is due.
 
-    `unschedulable` are the pods that the scheduler has refused. A step that changes nodes or pods ends
-    there; a scan that is due then comes at the next step.
+    `unschedulable` are the pods that the scheduler has refused, `replicas` is the Deployment's. A step that
+    changes nodes or pods ends there; a scan that is due then comes at the next step.
     """
-    removals, decisions = advance(config, state.removals, view)
+    removals, decisions = advance(config, state.removals, view, replicas)
     if removals is not state.removals:
         state = replace(state, removals=removals)
     if decisions or state.due > view.now + EPSILON_S:
         return state, decisions
     state = replace(state, due=following(state.due, config.autoscaler.scan_interval, view.now))
-    return _scan(config, state, view, unschedulable)
+    return _scan(config, state, view, unschedulable, replicas)
 
 
 def _scan(
-    config: PlaneConfig, state: AutoscalerState, view: ClusterView, unschedulable: Sequence[int]
+    config: PlaneConfig,
+    state: AutoscalerState,
+    view: ClusterView,
+    unschedulable: Sequence[int],
+    replicas: int,
 ) -> tuple[AutoscalerState, list[Decision]]:
     now = view.now
     missing = still_missing(state.missing_since, view.nodes, now)
@@ -111,7 +119,7 @@ def _scan(
         state = replace(state, refused="")
     if not config.autoscaler.scale_down_enabled:
         return state, decisions
-    state, told = _shrink(config, state, seen, capacity, held=all_new)
+    state, told = _shrink(config, state, seen, capacity, replicas, held=all_new)
     return state, decisions + told
 
 
@@ -147,11 +155,11 @@ def _never_registered(config: PlaneConfig, seen: _Seen) -> list[Decision]:
 
 
 def _shrink(
-    config: PlaneConfig, state: AutoscalerState, seen: _Seen, capacity: Capacity, held: bool
+    config: PlaneConfig, state: AutoscalerState, seen: _Seen, capacity: Capacity, replicas: int, held: bool
 ) -> tuple[AutoscalerState, list[Decision]]:
     """Keep the account of unneeded nodes, and start removals unless a scale-up was too recent."""
     now, leaving = seen.view.now, state.removals
-    memory, found = unneeded(config, state.unneeded, seen.view, seen.nodes, capacity, leaving)
+    memory, found = unneeded(config, state.unneeded, seen.view, seen.nodes, capacity, leaving, replicas)
     state = replace(state, unneeded=memory)
     if held or state.last_scale_up + config.autoscaler.scale_down_delay_after_add > now + EPSILON_S:
         return state, []

@@ -13,22 +13,21 @@ from seawall.control.config import PlaneConfig
 from seawall.control.view import ClusterView
 
 
-def disruptions_allowed(config: PlaneConfig, view: ClusterView) -> int | None:
+def disruptions_allowed(config: PlaneConfig, view: ClusterView, replicas: int) -> int | None:
     """Pods that may be evicted now, at least 0; None where there is no budget.
 
-    Healthy pods (Ready, not being deleted) less those that must stay. Expected is the number of pods that the
-    Deployment has; a percentage of it is rounded up.
+    Healthy pods (Ready, not being deleted) less those that must stay. A percentage is of the Deployment's
+    `replicas` as wanted, rounded up.
     """
     budget = config.disruption_budget
     if budget is None:
         return None
     pods = view.pods
-    expected = int(np.count_nonzero(pods.active))
     healthy = int(np.count_nonzero(pods.active & pods.ready))
     if budget.min_available is not None:
-        wanted = scaled(budget.min_available, expected)
+        wanted = scaled(budget.min_available, replicas)
     elif budget.max_unavailable is not None:
-        wanted = max(0, expected - scaled(budget.max_unavailable, expected))
+        wanted = max(0, replicas - scaled(budget.max_unavailable, replicas))
     else:
         return None
     return max(0, healthy - wanted)

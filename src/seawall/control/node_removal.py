@@ -70,7 +70,7 @@ def begin(
 
 
 def advance(
-    config: PlaneConfig, removals: Mapping[int, Removal], view: ClusterView
+    config: PlaneConfig, removals: Mapping[int, Removal], view: ClusterView, replicas: int
 ) -> tuple[Mapping[int, Removal], list[Decision]]:
     """Take every removal whose time has come a step further; forget those whose node is gone."""
     decisions: list[Decision] = []
@@ -81,7 +81,7 @@ def advance(
             continue
         after: Removal | None = removal
         if removal.due <= view.now + EPSILON_S:
-            after, told = _next(config, node, removal, view)
+            after, told = _next(config, node, removal, view, replicas)
             decisions += told
         if after is not None:
             kept[node] = after
@@ -90,7 +90,7 @@ def advance(
 
 
 def _next(
-    config: PlaneConfig, node: int, removal: Removal, view: ClusterView
+    config: PlaneConfig, node: int, removal: Removal, view: ClusterView, replicas: int
 ) -> tuple[Removal | None, list[Decision]]:
     now, pods = view.now, view.pods
     here = pods.node == node
@@ -102,7 +102,7 @@ def _next(
     if removal.stage is Stage.TAINTED:
         removal = replace(removal, stage=Stage.EVICTING, deadline=now + MAX_POD_EVICTION_S)
     if removal.stage is Stage.EVICTING:
-        allowed = disruptions_allowed(config, view)
+        allowed = disruptions_allowed(config, view, replicas)
         count = len(active) if allowed is None else min(len(active), allowed)
         told: list[Decision] = [
             DeletePod(int(pods.id[row]), "deleting pod for node scale down") for row in active[:count]

@@ -104,15 +104,15 @@ def step(
     """Run what is due at `view.now`, and what watches, if something has `changed`."""
     if not changed and view.now < state.due - EPSILON_S:
         return state, []
-    state = replace(state, watched=state.watched or changed)
+    if changed and not state.watched:
+        state = replace(state, watched=True)
     decisions: list[Decision] = []
     for loop in _LOOPS:
         state, told = loop(config, state, view)
         decisions += told
         if any(not isinstance(decision, CHANGES_NOTHING) for decision in told):
             return replace(state, watched=True, due=view.now), decisions
-    state = replace(state, watched=False)
-    return replace(state, due=_next(state)), decisions
+    return replace(state, watched=False, due=_next(state)), decisions
 
 
 def _next(state: PlaneState) -> float:
@@ -168,7 +168,9 @@ def _deployment(config: PlaneConfig, state: PlaneState, view: ClusterView) -> _T
 def _autoscaler(config: PlaneConfig, state: PlaneState, view: ClusterView) -> _Told:
     if state.autoscaler is None or not _is_due(state.autoscaler.next, view):
         return state, []
-    after, told = cluster_autoscaler.run(config, state.autoscaler, view, tuple(state.scheduler.waiting))
+    after, told = cluster_autoscaler.run(
+        config, state.autoscaler, view, tuple(state.scheduler.waiting), state.replicas
+    )
     return replace(state, autoscaler=after), told
 
 

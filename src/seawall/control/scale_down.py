@@ -51,6 +51,7 @@ def unneeded(
     sorted_nodes: Sorted,
     capacity: Capacity,
     leaving: Mapping[int, object],
+    replicas: int,
 ) -> tuple[Unneeded, list[Candidate]]:
     """Which nodes are unneeded now, in the order in which they were found so.
 
@@ -65,7 +66,7 @@ def unneeded(
     on_node = np.flatnonzero(pods.active & (pods.node >= 0))
     row_of_pod = rows_of(nodes.id, pods.node[on_node])
     counts = np.bincount(row_of_pod[row_of_pod >= 0], minlength=len(nodes))
-    budget = disruptions_allowed(config, view)
+    budget = disruptions_allowed(config, view, replicas)
     unremovable = {node: until for node, until in memory.unremovable.items() if until > now}
     destinations = nodes.registered & ~nodes.deleting & ~np.isin(nodes.id, _ids(leaving))
     candidates = destinations & ~sorted_nodes.not_started

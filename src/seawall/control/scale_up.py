@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seawall.control.capacity import Capacity, Need, empty_nodes, need_of, reasons, room, take
+from seawall.control.capacity import Capacity, Need, empty_nodes, needs_of, reasons, room, take
 from seawall.control.config import PlaneConfig
 from seawall.control.decisions import Decision, Note, RequestNodes
 from seawall.control.expanders import Option, best
@@ -57,8 +57,7 @@ def pods_to_help(
 def by_need(pods: PodTable, rows: IntArray) -> Mapping[Need, IntArray]:
     """Rows in groups of pods that request the same, each group in order of id."""
     found: dict[Need, list[int]] = {}
-    for row in rows.tolist():
-        need = need_of(float(pods.cpu_request[row]), float(pods.memory_request[row]))
+    for row, need in needs_of(pods, rows).items():
         found.setdefault(need, []).append(row)
     return {need: np.array(members, np.int64) for need, members in found.items()}
 

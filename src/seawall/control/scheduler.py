@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from seawall.control.capacity import Capacity, Need, capacity_of, fit_error, fits, need_of, take
+from seawall.control.capacity import Capacity, Need, capacity_of, fit_error, fits, need_of, needs_of, take
 from seawall.control.config import PlaneConfig
 from seawall.control.decisions import BindPod, Decision, UnschedulablePod
 from seawall.control.pacing import EPSILON_S, Bucket, Limit, available, full, when
@@ -80,12 +80,13 @@ def schedule(
         return replace(state, waiting={}, due=math.inf), []
     waiting = {int(pods.id[row]): state.waiting.get(int(pods.id[row])) for row in rows}
     capacity = capacity_of(config, view)
-    queue, retry_at = _queue(view, capacity, rows, waiting)
+    needs = needs_of(pods, rows)
+    queue, retry_at = _queue(view, capacity, needs, waiting)
     calls = min(len(queue), available(CLIENT, state.bucket, now))
     decisions: list[Decision] = []
     refused: dict[Need, str] = {}
     for row in queue[:calls]:
-        pod, need = int(pods.id[row]), _need(view, row)
+        pod, need = int(pods.id[row]), needs[row]
         reason = refused.get(need)
         if reason is None:
             chosen = choose(capacity, need, config.phases.seed, pod)
@@ -195,19 +196,18 @@ def _free_points(requested: IntArray, allocatable: IntArray) -> IntArray:
 
 
 def _queue(
-    view: ClusterView, capacity: Capacity, rows: IntArray, waiting: Mapping[int, Waiting | None]
+    view: ClusterView, capacity: Capacity, needs: Mapping[int, Need], waiting: Mapping[int, Waiting | None]
 ) -> tuple[list[int], float]:
     """Rows to try now, in order, and when the first of the others is due (infinity: not by itself)."""
     pods, now = view.pods, view.now
     ready: list[tuple[float, int]] = []
     retry_at = math.inf
     wanted: dict[Need, bool] = {}
-    for row in rows.tolist():
+    for row, need in needs.items():
         entry = waiting[int(pods.id[row])]
         if entry is None:
             ready.append((float(pods.created_s[row]), row))
             continue
-        need = _need(view, row)
         if need not in wanted:
             wanted[need] = bool(fits(capacity, need).any())
         if not wanted[need]:
@@ -223,7 +223,3 @@ def _queue(
 def backoff(attempts: int) -> float:
     """Seconds that a pod rests after so many attempts (at least one)."""
     return min(MAX_BACKOFF_S, INITIAL_BACKOFF_S * 2.0 ** min(attempts - 1, 10))
-
-
-def _need(view: ClusterView, row: int) -> Need:
-    return need_of(float(view.pods.cpu_request[row]), float(view.pods.memory_request[row]))

@@ -96,7 +96,8 @@ class NodeTable:
     ready_transition_s: FloatArray
     """lastTransitionTime of Ready; NaN before it is registered."""
     created_s: FloatArray
-    """When the machine was asked for."""
+    """When the machine was asked for; for nodes of the start of a run a time long ago: one that falls silent
+    within 15 minutes of it counts as still starting for the autoscaler."""
     lease_s: FloatArray
     """Last renewal of the node's lease; NaN before it is registered."""
     unschedulable: BoolArray
