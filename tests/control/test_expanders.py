@@ -73,6 +73,13 @@ def test_least_waste_compares_whole_machines():
     assert chosen("least-nodes", 15) == "large"
 
 
+def test_least_waste_goes_by_capacity():
+    reserved = pool("reserved", allocatable_cpu=1.0, capacity_cpu=2.0)
+    open_ = pool("open", allocatable_cpu=1.8, capacity_cpu=1.8)
+    both = [Option(0, 1, 2, 1.0, GIB), Option(1, 1, 2, 1.0, GIB)]
+    assert best("least-waste", both, (reserved, open_), 5, seed=1).pool == 1
+
+
 def test_most_pods_takes_the_pool_that_helps_most():
     # Ten small machines hold 30 pods.
     assert chosen("most-pods", 40) == "large"

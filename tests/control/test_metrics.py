@@ -76,6 +76,21 @@ def test_but_not_below_ten_seconds_nor_beyond_the_resolution(started: float):
     assert len(bench.state.served) == (1 if 10.0 <= 15.0 - started < 15.0 else 0)
 
 
+def test_the_start_goes_before_an_earlier_point():
+    bench = Bench(started=2.0)
+
+    def read(now: float, cpu_seconds: float) -> metrics.Points:
+        bench.world.now = now
+        next(iter(bench.world.pods.values())).cpu_seconds = cpu_seconds
+        return metrics.readings(bench.world.view())
+
+    state = metrics.store(bench.state, read(10.0, 1.0), RESOLUTION)
+    assert len(state.served) == 0
+    state = metrics.store(state, read(15.0, 2.6), RESOLUTION)
+    assert state.served.window_s.tolist() == [13.0]
+    assert state.served.cpu_milli.tolist() == [200]
+
+
 def test_a_restart_throws_the_older_point_away():
     bench = Bench()
     bench.at(0.0, 50.0)

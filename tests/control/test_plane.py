@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seawall.control import plane
+from seawall.control import horizontal, plane
 from seawall.control.config import Phases, plane_config
 from seawall.control.decisions import BindPod, CreatePods, DeletePod, Note, SetEndpoints, SetReplicas
+from seawall.control.horizontal import HorizontalState
+from seawall.control.view import MetricSample
 from seawall.fleet.hpa_spec import HpaSpec, MetricSpec, MetricTarget, TargetType
 from seawall.fleet.model import ClusterAutoscaler
 from seawall.fleet.reader import fleet_from_data
@@ -86,6 +89,19 @@ def test_without_metrics_nothing_is_scaled_and_it_is_said_once():
     [note] = [d for _, d in one.of(Note)]
     assert note.kind == "FailedGetExternalMetric" and note.object == "hpa/web"
     assert "unable to fetch metrics from external metrics API" in note.message
+
+
+@pytest.mark.parametrize(("window", "counts"), [(15.0, True), (15.3, False)])
+def test_stamps_are_whole_seconds(window: float, counts: bool):
+    one = World(config(BIG, hpa=cpu_hpa(1, 10))).with_nodes(1).with_pods(1)
+    pod = next(iter(one.pods.values()))
+    pod.started, pod.ready_at, one.now = 10.4, 20.9, 40.0
+    sample = MetricSample(
+        np.array([pod.id]), np.array([500]), np.array([1]), np.array([35.9]), np.array([window])
+    )
+    # Served as of 35, ready since 20: a window of 15.3 s began before that, one of 15 s did not.
+    _, replicas, _ = horizontal.autoscale(one.config, HorizontalState(40.0), 1, one.view(), sample)
+    assert replicas == (2 if counts else 1)
 
 
 def test_dead_nodes_count_against_the_scale_up():
