@@ -51,7 +51,9 @@ class Kubelet:
 
     def _start_warm(self, pod: Pod, node: Node) -> None:
         """A pod that was there before the run: it has been ready for long."""
-        pod.created_s = pod.bound_s = pod.started_s = pod.ready_transition_s = pod.container_started_s = -3600.0
+        pod.created_s = pod.bound_s = pod.started_s = pod.ready_transition_s = (
+            pod.container_started_s
+        ) = -3600.0
         pod.last_start_s = -3600.0
         pod.phase, pod.ready = Phase.RUNNING, True
         pod.slot = self.world.kernel.place_pod(pod.id, node.slot)
@@ -170,7 +172,12 @@ class Kubelet:
         tell = self.world.chronicle.tell_pod
         mib = f"{value / MIB:.0f} MiB"
         if kind == layout.E_OOM_PROCESS:
-            tell("oom-kill", pod, f"at {mib} the kernel killed its largest process", {"memory_mib": value / MIB})
+            tell(
+                "oom-kill",
+                pod,
+                f"at {mib} the kernel killed its largest process",
+                {"memory_mib": value / MIB},
+            )
         elif kind == layout.E_OOM_CONTAINER:
             tell("oom-kill", pod, f"at {mib} the kernel killed the container", {"memory_mib": value / MIB})
         elif kind == layout.E_LISTENING:
@@ -200,7 +207,9 @@ class Kubelet:
                 return
             world.set_pod_ready(pod, False, "its container is dead")
             if wait > 0.0:
-                world.chronicle.tell_pod("crash-loop-back-off", pod, f"waits {wait:g} s before its next start")
+                world.chronicle.tell_pod(
+                    "crash-loop-back-off", pod, f"waits {wait:g} s before its next start"
+                )
 
         def again(t: float) -> None:
             if pod.id in world.objects.pods and not pod.deleting:

@@ -106,7 +106,9 @@ class Objects:
         pods, rows = list(self.pods.values()), state["pods"]
         running = [p.slot >= 0 and not math.isnan(p.container_started_s) for p in pods]
         # The kernel writes down a pod's CPU time when its rate changes; since then it has run at that rate.
-        since = np.maximum(0.0, now - rows["last"]) * np.where(rows["throttled"] == 0, rows["rate"] * rows["jobs"], 0.0)
+        since = np.maximum(0.0, now - rows["last"]) * np.where(
+            rows["throttled"] == 0, rows["rate"] * rows["jobs"], 0.0
+        )
         used, memory = rows["used"] + since, rows["mem"]
         return pod_table(
             id=[p.id for p in pods],

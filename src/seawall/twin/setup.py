@@ -163,7 +163,9 @@ def _set_classes(state: State, fleet: Fleet) -> None:
     rows = list(service.requests.values())
     shares = np.array([c.share for c in rows])
     if shares.sum() <= 0.0:
-        raise fleet.error_at(("service", "requests"), "the shares add up to 0; give one class a share above 0")
+        raise fleet.error_at(
+            ("service", "requests"), "the shares add up to 0; give one class a share above 0"
+        )
     state["classes"]["until"] = np.cumsum(shares) / shares.sum()
     state["params"]["classes"] = len(rows)
     dists = [d for c in rows for d in (c.cpu, c.wait, c.memory)]

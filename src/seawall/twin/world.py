@@ -247,4 +247,3 @@ class World:
     def peak_memory(self) -> float:
         """Memory of the largest pod at its largest, bytes."""
         return float(np.max(self.kernel.state["pods"]["peak_ever"], initial=0.0))
-

@@ -20,7 +20,11 @@ import numba
 import numpy
 
 _HERE = Path(__file__).parent
-_SOURCES = (*_HERE.glob("*.py"), *(_HERE.parents[1] / "traffic").glob("*.py"), *(_HERE.parents[1] / "record").glob("h*.py"))
+_SOURCES = (
+    *_HERE.glob("*.py"),
+    *(_HERE.parents[1] / "traffic").glob("*.py"),
+    *(_HERE.parents[1] / "record").glob("h*.py"),
+)
 
 
 def _folder() -> Path:

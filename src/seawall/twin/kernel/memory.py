@@ -19,8 +19,9 @@ def add(s, pod, size):
     n.mem += size
     n.pods_mem += size
     if size > 0.0:
-        p.mem_peak = max(p.mem_peak, p.mem)
-        n.mem_peak = max(n.mem_peak, n.mem)
+        # What is wanted beyond a bound is not given: the kill comes first.
+        p.mem_peak = max(p.mem_peak, min(p.mem, p.limit))
+        n.mem_peak = max(n.mem_peak, min(n.mem, n.capacity))
         if p.mem > p.limit:
             if p.oom_due == 0:
                 p.oom_due = 1
