@@ -1,8 +1,8 @@
 """How fast access logs are read: lines per second, median of runs, beside apachelogs where that is installed.
 
 The log is made up: 2,000 visitors, 500 paths, one request in seven with a query of its own, twenty lines a
-second. Both readers read from disk, in turns, apachelogs an eighth of the lines. Ours gives columns, apachelogs
-one object a line; what is compared is the time until all lines are read, not what is then done with them.
+second. Both readers read from disk, in turns, apachelogs an eighth of the lines. Ours gives columns,
+apachelogs one object a line; what is compared is the time until all lines are read, not their use.
 """
 
 from __future__ import annotations
