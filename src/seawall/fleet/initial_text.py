@@ -235,7 +235,7 @@ def inline(manifest: Manifest) -> str:
     metadata.pop("annotations", None)
     data["metadata"] = {**metadata, **({"annotations": annotations} if annotations else {})}
     text = yaml.dump([data], Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
-    return "\n".join(f"    {line}" for line in text.rstrip().splitlines())
+    return "\n".join(f"    {line}" for line in text.rstrip("\n").split("\n"))
 
 
 class _Dumper(yaml.SafeDumper):
@@ -246,8 +246,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    plain = resolve(text) is text
-    style = "|" if "\n" in text else (None if plain else '"')
+    block = "\n" in text and text == text.strip() and all(c.isprintable() or c == "\n" for c in text)
+    plain = resolve(text) is text and text.isprintable()
+    style = "|" if block else (None if plain else '"')
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -20,6 +20,7 @@ _SHAPES = {
     "list_type": "a list (lines that begin with `-`)",
     "string_type": "text",
 }
+_NOT_A_MAPPING = ("literal_error", "string_type")
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -35,7 +36,10 @@ def input_error(error: ValidationError, model: type[BaseModel], data: Any, place
         path = _written_path(found["loc"], data, found["type"])
         by_path.setdefault(path, []).append(found)
     problems = []
+    inside = {path[:n] for path in by_path for n in range(len(path))}
     for path, found_here in by_path.items():
+        if path in inside and all(found["type"] in _NOT_A_MAPPING for found in found_here):
+            continue  # the other member of the union, which is a mapping, says more
         for found in _telling(found_here, _value_at(data, path)):
             where = place.find(path)
             name = path_text(path)
@@ -99,7 +103,7 @@ def _telling(found: list[Any], value: Any) -> list[Any]:
         return found
     mapping_kinds = ("model_type", "model_attributes_type", "dict_type")
     if isinstance(value, dict):
-        found = [f for f in found if f["type"] not in ("literal_error", "string_type")] or found
+        found = [f for f in found if f["type"] not in _NOT_A_MAPPING] or found
     else:
         found = [f for f in found if f["type"] not in mapping_kinds] or found
     return found[:1] if len({f["type"] for f in found}) == 1 else found

@@ -239,20 +239,21 @@ def _assumptions(
 
 def _exists(data: Any, path: str) -> bool:
     """Whether a dotted path leads to a value; a key may hold dots, a list item is named or `[n]`."""
-    if path == "":
-        return True
     if isinstance(data, list):
-        named = {
-            item["name"]: item
-            for item in data
-            if isinstance(item, dict) and isinstance(item.get("name"), str)
-        }
-        numbered = {f"[{i}]": item for i, item in enumerate(data)}
-        return _exists({**numbered, **{str(i): item for i, item in enumerate(data)}, **named}, path)
-    if not isinstance(data, dict):
+        steps = {f"[{i}]": item for i, item in enumerate(data)}
+        steps |= {item["name"]: item for item in data if isinstance(item, dict) and _is_named(item)}
+    elif isinstance(data, dict):
+        steps = data
+    else:
         return False
-    for key, value in data.items():
+    for key, value in steps.items():
         rest = path.removeprefix(key)
-        if rest != path and (rest == "" or rest[0] in ".[") and _exists(value, rest.removeprefix(".")):
+        if rest == path or not key:
+            continue
+        if rest == "" or (rest[0] in ".[" and _exists(value, rest.removeprefix("."))):
             return True
     return False
+
+
+def _is_named(item: dict[str, Any]) -> bool:
+    return isinstance(item.get("name"), str)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from seawall.fleet.distribution import Distribution, distribution_as_data
 from seawall.fleet.model import FleetFile
 from seawall.fleet.units import format_bytes, format_cores, format_seconds
 
@@ -19,12 +20,19 @@ def json_schema() -> dict[str, Any]:
 
     It accepts values with their units; what it cannot say (sums, references, manifests) the reader checks.
     """
-    schema = FleetFile.model_json_schema(by_alias=True)
+    schema = FleetFile.model_json_schema(by_alias=True, schema_generator=_Generator)
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         "title": "Seawall fleet file",
         **_tidy(schema),
     }
+
+
+class _Generator(GenerateJsonSchema):
+    """pydantic's generator, which does not know how a distribution is written."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return super().encode_default(distribution_as_data(dft) if isinstance(dft, Distribution) else dft)
 
 
 def _tidy(node: Any, names: bool = False) -> Any:

@@ -25,6 +25,7 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,300})")
 _OCTAL = re.compile(r"0o?([0-7]{1,100})")
 _HEX = re.compile(r"0x([0-9a-fA-F]{1,100})")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,5})?")
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _NULLS = ("", "~", "null", "Null", "NULL")
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
@@ -72,6 +73,8 @@ def load_documents(source: Path | str, name: str | None = None) -> list[Document
     text = read_text(source, file) if isinstance(source, Path) else source
     if len(text) > MAX_BYTES:
         raise _too_large(file)
+    if text.lstrip()[:1] in ("{", "["):
+        text = _SURROGATES.sub(_as_one_character, text)
     try:
         return list(_Builder(file).documents(yaml.parse(text, Loader=yaml.CLoader)))
     except InputError as error:
@@ -132,6 +135,12 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: str) -> InputErr
     return InputError(f"is not YAML: {problem}; {advice}", file=file, line=line)
 
 
+def _as_one_character(match: re.Match[str]) -> str:
+    """JSON writes a character beyond U+FFFF as two escapes, YAML as one."""
+    high, low = int(match.group(2), 16), int(match.group(3), 16)
+    return f"{match.group(1)}\\U{0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF):08x}"
+
+
 def _lines_before(text: str, line: int | None) -> str:
     """The line where reading stopped and two before it: where the cause will be."""
     return "\n".join(text.splitlines()[max(0, (line or 1) - 3) : line])
@@ -151,6 +160,7 @@ class _Open:
     size_before: int
     key: str | None = None
     key_line: int = 0
+    key_merges: bool = False
     key_places: dict[str, int] = field(default_factory=dict)
     merged: list[tuple[dict[str, Any], Place]] = field(default_factory=list)
 
@@ -201,7 +211,8 @@ class _Builder:
         if self._expects_key():
             top = self.stack[-1]
             top.key, top.key_line = event.value, line
-            if event.value in top.key_places and not (event.value == "<<" and event.implicit[0]):
+            top.key_merges = event.value == "<<" and event.implicit[0]
+            if event.value in top.key_places and not top.key_merges:
                 first = top.key_places[event.value]
                 raise self._error(f"the key {event.value!r} is there twice (first in line {first})", line)
             top.key_places[event.value] = line
@@ -260,7 +271,7 @@ class _Builder:
             return
         if top.key is None:
             raise self._error("an alias cannot be a key; keys are text", line)
-        if top.key == "<<":
+        if top.key_merges:
             top.merged.extend(self._merge_sources(value, place, line))
         else:
             top.data[top.key] = value
