@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any

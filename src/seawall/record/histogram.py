@@ -8,10 +8,14 @@ cut into 64 equal buckets, so that a value is known within 1/64 of itself (the l
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+njit: Any = nb.njit
+"""Numba's decorator; what it makes is called with NumPy scalars and records, which its types do not cover."""
 
 LINEAR = 128
 PER_DOUBLING = 64
@@ -19,7 +23,7 @@ TOP_BITS = 36
 BUCKETS = LINEAR + (TOP_BITS - 7) * PER_DOUBLING + 1
 
 
-@nb.njit
+@njit
 def bucket_of(seconds: float) -> int:
     """The bucket of a latency in seconds."""
     us = seconds * 1e6

@@ -6,6 +6,7 @@ The same step serves the simulated users and the generator of real requests.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -15,6 +16,9 @@ from seawall.fleet.distribution import constant
 from seawall.fleet.model import Users
 from seawall.traffic.draws import uniform, uniforms_of
 from seawall.traffic.sampling import encode, sample
+
+njit: Any = nb.njit
+"""Numba's decorator; what it makes is called with NumPy scalars and records, which its types do not cover."""
 
 LOOP = np.dtype(
     [("think", "i8"), ("pace_s", "f8"), ("jitter", "f8"), ("burst_calls", "i8"), ("burst_gap_s", "f8")]
@@ -45,7 +49,7 @@ def closed_loop(users: Users | None) -> ClosedLoop:
     return ClosedLoop(loop, think)
 
 
-@nb.njit
+@njit
 def next_intended(loop, think, key, user, k, intended, done):  # type: ignore[no-untyped-def]
     """When user `user` intends request `k` (from 1; request 0 is its first), in seconds.
 

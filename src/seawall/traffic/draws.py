@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from typing import Any
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+njit: Any = nb.njit
+"""Numba's decorator; what it makes is called with NumPy scalars and records, which its types do not cover."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -41,14 +45,14 @@ class Stream(IntEnum):
     """Places of recorded requests within their second."""
 
 
-@nb.njit
+@njit
 def _mix(z: np.uint64) -> np.uint64:
     z = (z ^ (z >> _S30)) * _MIX_1
     z = (z ^ (z >> _S27)) * _MIX_2
     return z ^ (z >> _S31)
 
 
-@nb.njit
+@njit
 def uniform(key: np.uint64, entity: np.uint64, n: np.uint64) -> float:
     """The n-th draw of an entity in a stream: a float strictly between 0 and 1, of 53 bits."""
     z = _mix(key ^ (np.uint64(entity) * _ENTITY))
@@ -56,13 +60,13 @@ def uniform(key: np.uint64, entity: np.uint64, n: np.uint64) -> float:
     return (float(z >> _S11) + 0.5) * _UNIT
 
 
-@nb.njit
+@njit
 def exponential(key: np.uint64, entity: np.uint64, n: np.uint64) -> float:
     """An exponential draw of mean 1."""
     return -math.log(uniform(key, entity, n))
 
 
-@nb.njit
+@njit
 def normal_quantile(p: float) -> float:
     """The standard normal quantile, by Acklam's rational approximation (relative error below 1.2e-9)."""
     if p < 0.02425 or p > 0.97575:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from seawall.fleet.distribution import CONSTANT, EXPONENTIAL, LOGNORMAL, UNIFORM, Distribution
 from seawall.traffic.draws import normal_quantile
+
+njit: Any = nb.njit
+"""Numba's decorator; what it makes is called with NumPy scalars and records, which its types do not cover."""
 
 MAX_POINTS = 64
 
@@ -33,7 +37,7 @@ def encode(distributions: Sequence[Distribution]) -> NDArray[np.void]:
     return rows
 
 
-@nb.njit
+@njit
 def sample(row, u):  # type: ignore[no-untyped-def]
     """The value of a distribution (a row of `ROW`) at the share `u`, strictly between 0 and 1."""
     if row.kind == CONSTANT:

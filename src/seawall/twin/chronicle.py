@@ -71,7 +71,7 @@ class Chronicle:
             self._times.append(now)
             self._rows.append(row)
 
-    def columns(self, ends_s: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    def columns(self, ends_s: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
         """The fleet's size at the end of each bin: columns of shape (bins,)."""
         at = np.searchsorted(np.array(self._times), ends_s, side="right") - 1
         table = np.array(self._rows, dtype=np.float64)[np.maximum(at, 0)]

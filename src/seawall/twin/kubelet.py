@@ -55,6 +55,8 @@ class Kubelet:
             pod.container_started_s
         ) = -3600.0
         pod.last_start_s = -3600.0
+        # It has used CPU before; metrics-server passes over containers that have used none.
+        pod.used_before_s = -1.0
         pod.phase, pod.ready = Phase.RUNNING, True
         pod.slot = self.world.kernel.place_pod(pod.id, node.slot)
         self.world.hear(self.world.kernel.start(pod.slot, warm=True))

@@ -48,7 +48,9 @@ def workload(fleet: Fleet, seed: int) -> Workload:
     """Work out a fleet's traffic under a seed. Raises InputError where there is none, or its file is not usable."""
     traffic = fleet.file.traffic
     join = leave = first = np.empty(0)
-    ends, waves, notes = [0.0], [], []
+    ends: list[float] = [0.0]
+    waves: list[tuple[float, float] | None] = []
+    notes: list[str] = []
     if traffic.users is not None:
         shape = _shape(fleet, traffic.users.count, "users")
         join, leave = sessions(shape)
@@ -111,7 +113,8 @@ def sessions(shape: Shape) -> tuple[Floats, Floats]:
 
     Those longest connected leave first (after the request that they are in); at the end all do.
     """
-    joins, leaves = [np.zeros(int(shape.levels[0] + 1e-9))], []
+    joins = [np.zeros(int(shape.levels[0] + 1e-9))]
+    leaves: list[Floats] = []
     pieces = zip(shape.times_s, shape.times_s[1:], shape.levels, shape.levels[1:], strict=False)
     for t0, t1, a, b in pieces:
         low, high = int(min(a, b) + 1e-9), int(max(a, b) + 1e-9)

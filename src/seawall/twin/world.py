@@ -151,8 +151,7 @@ class World:
                 return False
             case CreatePods(count, reason):
                 for _ in range(count):
-                    pod = self.objects.add_pod(self.now)
-                    self.chronicle.tell_pod("pod-created", pod, reason)
+                    self.chronicle.tell_pod("pod-created", self.objects.add_pod(self.now), reason)
                 return True
             case DeletePod(pod, reason):
                 self.kubelet.delete(self.objects.pods[pod], reason)

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import numba
@@ -45,10 +46,11 @@ def _folder() -> Path:
 
 
 CACHE_FOLDER = _folder()
-numba.config.CACHE_DIR = str(CACHE_FOLDER)
+_settings: Any = numba.config
+_settings.CACHE_DIR = str(CACHE_FOLDER)
 # Vectorising loops costs compile time and gains nothing in event handling (measured: 5 % slower with it).
-numba.config.LOOP_VECTORIZE = 0
-numba.config.SLP_VECTORIZE = 0
+_settings.LOOP_VECTORIZE = 0
+_settings.SLP_VECTORIZE = 0
 
 
 def is_compiled() -> bool:

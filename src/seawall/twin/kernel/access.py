@@ -20,13 +20,14 @@ from seawall.record.histogram import BUCKETS
 from seawall.twin.kernel.layout import STATE_ROW, TABLES
 
 _STATE = nb.from_dtype(STATE_ROW)
+_OFFSETS = {name: field[1] for name, field in (STATE_ROW.fields or {}).items()}
 _I64 = ir.IntType(64)
 _BYTE = ir.IntType(8)
 
 
 def _field(builder: Any, state: Any, name: str) -> Any:
     """The value of an integer field of the state."""
-    offset = ir.Constant(_I64, STATE_ROW.fields[name][1])
+    offset = ir.Constant(_I64, _OFFSETS[name])
     place = builder.gep(builder.bitcast(state, _BYTE.as_pointer()), [offset])
     return builder.load(builder.bitcast(place, _I64.as_pointer()))
 

@@ -81,7 +81,6 @@ def _straight(s, r, t):
 @nb.njit
 def send(s, r, t):
     """One attempt leaves the client."""
-    q = req_at(s, r)
     par = params_at(s, 0)
     s.attempts += 1
     bin_at(s, bin_of(s, t)).attempts += 1

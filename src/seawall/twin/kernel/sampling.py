@@ -62,9 +62,12 @@ def _check_pod(s, pod):
         broken_at(s, I_QUEUE).x += 1
     if p.state == LISTENING and p.idle > 0 and p.waiting > 0 and node_at(s, p.node).stalled == 0:
         broken_at(s, I_IDLE_WORKER).x += 1
-    if par.maxconn > 0 and p.endpoint >= 0:
-        if p.current > par.maxconn or (p.current < par.maxconn and s.queued > 0):
-            broken_at(s, I_PROXY).x += 1
+    if (
+        par.maxconn > 0
+        and p.endpoint >= 0
+        and (p.current > par.maxconn or (p.current < par.maxconn and s.queued > 0))
+    ):
+        broken_at(s, I_PROXY).x += 1
     return alive, busy
 
 

@@ -38,6 +38,17 @@ ARRIVAL_ENTITY = 1 << 40
 """Draws of open arrivals are keyed from here on, those of users below."""
 
 
+LOAD_STEPS = 10
+"""A process takes the application's memory as its modules are read, so in steps along the CPU work of loading."""
+
+
+@nb.njit
+def load_step(s, pod, w, t):
+    """A worker loads the next part of the application."""
+    worker_at(s, pod, w).work_for = FOR_LOAD
+    add_job(s, pod, w, params_at(s, 0).app_cpu / LOAD_STEPS, t)
+
+
 @nb.njit
 def entity_of(q):
     """The key of a request's random draws: its user, or its place among the arrivals."""
@@ -166,15 +177,10 @@ def start_request(s, pod, w, r, t):
     q.pod = pod
     if q.at_proxy:
         await_proxy(s, r, T_SERVER, t + par.timeout_server) if q.p_list != T_SERVER else None
-    if wk.loaded == 0:
-        wk.loaded = 1
-        wk.mem += par.m_app
-        add_memory(s, pod, par.m_app)
-        if par.app_cpu > 0.0:
-            wk.work_for = FOR_LOAD
-            add_job(s, pod, w, par.app_cpu, t)
-            return
-    enter_application(s, pod, w, r, t)
+    if wk.loaded < LOAD_STEPS:
+        load_step(s, pod, w, t)
+    else:
+        enter_application(s, pod, w, r, t)
 
 
 @nb.njit
@@ -237,7 +243,7 @@ def spawn(s, pod, t):
             wk.req = -1
             wk.served = 0
             wk.connections = 0
-            wk.loaded = 0 if par.embedded else 1
+            wk.loaded = 0 if par.embedded else LOAD_STEPS
             wk.kept_timer = 0
             wk.mem = par.m_worker
             wk.work_for = FOR_FORK
@@ -255,14 +261,9 @@ def process_started(s, pod, w, t):
     p = pod_at(s, pod)
     wk = worker_at(s, pod, w)
     par = params_at(s, 0)
-    if par.server == GUNICORN and wk.loaded == 0:
-        wk.loaded = 1
-        wk.mem += par.m_app
-        add_memory(s, pod, par.m_app)
-        if par.app_cpu > 0.0:
-            wk.work_for = FOR_LOAD
-            add_job(s, pod, w, par.app_cpu, t)
-            return
+    if par.server == GUNICORN and wk.loaded < LOAD_STEPS:
+        load_step(s, pod, w, t)
+        return
     wk.work_for = FOR_NOTHING
     p.starting -= 1
     accept_next(s, pod, w, t)
@@ -275,7 +276,13 @@ def cpu_done(s, pod, who, t):
     if wk.work_for == FOR_FORK:
         process_started(s, pod, who, t)
     elif wk.work_for == FOR_LOAD:
-        if wk.req < 0:
+        step = params_at(s, 0).m_app / LOAD_STEPS
+        wk.loaded += 1
+        wk.mem += step
+        add_memory(s, pod, step)
+        if wk.loaded < LOAD_STEPS:
+            load_step(s, pod, who, t)
+        elif wk.req < 0:
             wk.work_for = FOR_NOTHING
             pod_at(s, pod).starting -= 1
             accept_next(s, pod, who, t)
@@ -294,7 +301,7 @@ def warm_worker(s, pod):
     wk = worker_at(s, pod, w)
     wk.gen += 1
     wk.req = -1
-    wk.loaded = 1
+    wk.loaded = LOAD_STEPS
     wk.kept_timer = 0
     wk.served = par.growth_requests
     wk.connections = 0
