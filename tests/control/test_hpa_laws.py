@@ -189,7 +189,7 @@ def proposal(pods: PodColumns, used: list[int | None], current: int, percent: in
 
 
 @given(fleets())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_more_usage_never_asks_for_fewer(fleet: tuple[PodColumns, list[int | None], list[int]]) -> None:
     pods, used, more = fleet
     counted = int(np.count_nonzero(~pods.deleting & (pods.phase != 3)))
@@ -202,7 +202,7 @@ def test_more_usage_never_asks_for_fewer(fleet: tuple[PodColumns, list[int | Non
 
 
 @given(fleets(), st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_order_of_pods_does_not_matter(
     fleet: tuple[PodColumns, list[int | None], list[int]], random: Any
 ) -> None:
@@ -224,7 +224,7 @@ def test_order_of_pods_does_not_matter(
 
 
 @given(fleets(), st.integers(2, 50))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_only_shares_matter(fleet: tuple[PodColumns, list[int | None], list[int]], factor: int) -> None:
     """Usage and requests in other units give the same replicas."""
     pods, used, _ = fleet
@@ -275,7 +275,7 @@ memories = st.builds(
     st.integers(0, 60),
     st.integers(0, 8000),
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_a_decision_lies_between_min_and_max(
     low: int, span: int, behavior: Behavior | None, memory: HpaState, current: int, usage_m: int
 ) -> None:

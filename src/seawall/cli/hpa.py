@@ -21,39 +21,30 @@ MANY_SYNCS = 1_500
 """About a second of work: from here on there is a progress bar."""
 
 
-class Duration(click.ParamType[float]):
-    """A duration such as 15s, in seconds."""
+def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A duration such as 15s, in seconds; the option is refused if it is none, or negative."""
+    from seawall.fleet.units import parse_seconds
 
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds; the option is refused if it is no positive duration."""
-        from seawall.fleet.units import parse_seconds
-
-        try:
-            seconds = parse_seconds(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if seconds < 0:
-            self.fail(f"{value} must not be negative", param, ctx)
-        return seconds
+    if value is None:
+        return None
+    try:
+        seconds = parse_seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    if seconds < 0:
+        raise click.BadParameter(f"{value} must not be negative", ctx, param)
+    return seconds
 
 
-class StartTime(click.ParamType[tuple[float, float]]):
-    """`10s`, or `6s+4s`: from a pod's creation until its container runs, and from then until it is Ready."""
+def _start(ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, float]:
+    """`10s`, or `6s+4s`: seconds from a pod's creation until its container runs, and from then until Ready.
 
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float]:
-        """Both parts in seconds; one duration alone is divided evenly."""
-        if isinstance(value, tuple):
-            return value
-        parts = [Duration().convert(part, param, ctx) for part in str(value).split("+")]
-        if len(parts) > 2:
-            self.fail(f"{value} has more than two parts; write for example 6s+4s", param, ctx)
-        return (parts[0], parts[1]) if len(parts) == 2 else (parts[0] / 2, parts[0] / 2)
+    One duration alone is divided evenly.
+    """
+    parts = [_duration(ctx, param, part) or 0.0 for part in value.split("+")]
+    if len(parts) > 2:
+        raise click.BadParameter(f"{value} has more than two parts; write for example 6s+4s", ctx, param)
+    return (parts[0], parts[1]) if len(parts) == 2 else (parts[0] / 2, parts[0] / 2)
 
 
 @click.command("hpa")
@@ -62,7 +53,7 @@ class StartTime(click.ParamType[tuple[float, float]]):
 @click.argument("load_csv", type=FILE)
 @click.option(
     "--start",
-    type=StartTime(),
+    callback=_start,
     default="10s",
     show_default=True,
     help="From a pod's creation to Ready; 6s+4s: running after 6 s, ready 4 s later.",
@@ -74,22 +65,24 @@ class StartTime(click.ParamType[tuple[float, float]]):
 )
 @click.option(
     "--sync-period",
-    type=Duration(),
+    callback=_duration,
     default="15s",
     show_default=True,
     help="How often the HPA controller looks.",
 )
 @click.option(
     "--metric-window",
-    type=Duration(),
+    callback=_duration,
     default="15s",
     show_default=True,
     help="metrics-server's resolution: scrape period and window of a CPU value.",
 )
-@click.option("--cpu-per-request", type=Duration(), help="CPU time of one request, for requests_per_second.")
+@click.option(
+    "--cpu-per-request", callback=_duration, help="CPU time of one request, for requests_per_second."
+)
 @click.option(
     "--replicas",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=50_000),
     help="Pods at the beginning. Default: spec.replicas, or minReplicas.",
 )
 @click.option("--name", help="Which HorizontalPodAutoscaler, where there are several.")
@@ -208,8 +201,8 @@ def _workload(target: Deployment, spec: HpaSpec, replicas: int | None) -> Worklo
         name=target.name,
         container=target.main.name,
         shape=PodShape.from_pod_spec(target.manifest.data["spec"]["template"]["spec"]),
-        cpu_limit=target.cpu_limit,
-        memory_limit=target.memory_limit,
+        cpu_limit=target.cpu_limit or None,
+        memory_limit=target.memory_limit or None,
         replicas=begun if replicas is None else replicas,
     )
 

@@ -155,6 +155,7 @@ def replay(
     for progress. The same arguments give the same result. InputError if there would be more than
     `MOST_PODS` pods.
     """
+    _check_size(workload.replicas, load)
     first_sync = options.hpa.sync_period_seconds * random.Random(f"{options.seed}:sync").random()
     first_scrape = options.resolution_seconds * random.Random(f"{options.seed}:scrape").random()
     loop = _begin(spec, workload, load, options, first_scrape)
@@ -165,6 +166,12 @@ def replay(
             on_sync(step.at)
     cpu = CpuAccount(loop.asked, loop.unmet) if "cpu" in load.columns else None
     return Replay(tuple(steps), cpu, first_sync, first_scrape)
+
+
+def _check_size(replicas: int, load: LoadTable) -> None:
+    if replicas > MOST_PODS:
+        message = f"there would be {replicas} pods; at most {MOST_PODS} are followed: check the load's units"
+        raise InputError(message, file=load.file)
 
 
 def needed_columns(spec: HpaSpec) -> list[str]:
@@ -367,11 +374,7 @@ def _milli(value: float) -> int:
 
 def _scale(loop: _Loop, replicas: int) -> None:
     """Pods created at the pace of the controller's client, or deleted: the newest first, at once."""
-    if replicas > MOST_PODS:
-        message = (
-            f"the HPA would ask for {replicas} pods; at most {MOST_PODS} are followed: check the load's units"
-        )
-        raise InputError(message, file=loop.load.file)
+    _check_size(replicas, loop.load)
     pods, missing = loop.pods, replicas - len(loop.pods.id)
     loop.replicas = replicas
     if missing < 0:

@@ -62,26 +62,29 @@ class PodShape:
     @staticmethod
     def from_pod_spec(spec: Mapping[str, Any]) -> PodShape:
         """From `spec.template.spec` of a manifest; ValueError for a quantity that is none."""
-        resources = spec.get("resources")
+        pod_level = _quantities(spec, "resources", "requests")
         return PodShape(
             tuple(_container(c) for c in spec.get("containers") or ()),
             tuple(_container(c) for c in spec.get("initContainers") or ()),
-            _milli((resources or {}).get("requests")) if resources else None,
-            _milli(spec.get("overhead")) or None,
+            pod_level or None,
+            _quantities(spec, "overhead") or None,
         )
 
 
 def _container(spec: Mapping[str, Any]) -> ContainerRequests:
-    requests = _milli((spec.get("resources") or {}).get("requests"))
     # The API server takes a limit for the request where no request is written.
-    limits = _milli((spec.get("resources") or {}).get("limits"))
-    return ContainerRequests(
-        str(spec.get("name", "")), {**limits, **requests}, spec.get("restartPolicy") == "Always"
-    )
+    requests = _quantities(spec, "resources", "limits") | _quantities(spec, "resources", "requests")
+    return ContainerRequests(str(spec.get("name", "")), requests, spec.get("restartPolicy") == "Always")
 
 
-def _milli(quantities: Mapping[str, Any] | None) -> dict[str, int]:
-    return {name: milli_value(value) for name, value in (quantities or {}).items()}
+def _quantities(spec: Mapping[str, Any], *path: str) -> dict[str, int]:
+    """Resource -> milli-units at `path`; nothing where that is not a mapping."""
+    found: Any = spec
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: milli_value(value) for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,7 +284,8 @@ def _selector(node: _Node) -> MetricSelector | None:
     parsed = []
     for rule in rules.items() if rules.value else []:
         rule.mapping(("key", "operator", "values"))
-        values = tuple(str(v) for v in rule.value.get("values") or ())
+        listed = rule.get("values")
+        values = tuple(str(item.value) for item in listed.items()) if listed.value else ()
         parsed.append(LabelRequirement(rule.get("key").text(), rule.get("operator").text(), values))
     return MetricSelector(tuple((str(k), str(v)) for k, v in labels.items()), tuple(parsed))
 
