@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fleet.examples import DATA, autoscaler, deployment, fleet_data
 from seawall.fleet.errors import InputError
 from seawall.fleet.reader import complete, fleet_from_data, read_fleet, variants
+from seawall.fleet.stories import load
 
 FLEET = (DATA / "shop" / "fleet.yaml").read_text()
 LINES = FLEET.splitlines()
@@ -287,7 +288,40 @@ def test_an_autoscaler_of_one_container_asks_that_container_alone() -> None:
     metric["containerResource"]["container"] = "web"  # type: ignore[index]
     assert fleet_from_data(fleet_data(manifest, autoscaler(metrics=[metric]))).hpa is not None
     metric["containerResource"]["container"] = "log"  # type: ignore[index]
-    assert "container log" in refused(manifest, autoscaler(metrics=[metric]))
+    text = refused(manifest, autoscaler(metrics=[metric]))
+    assert "container log of Deployment/web requests no cpu" in text
+    assert "FailedGetContainerResourceMetric" in text
+    metric["containerResource"]["container"] = "gone"  # type: ignore[index]
+    assert "has no container gone" in refused(manifest, autoscaler(metrics=[metric]))
+
+
+def test_memory_utilisation_asks_for_a_memory_request() -> None:
+    target = {"type": "Utilization", "averageUtilization": 70}
+    metric = {"type": "Resource", "resource": {"name": "memory", "target": target}}
+    manifest = deployment()
+    del manifest["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["memory"]
+    assert "missing request for memory" in refused(manifest, autoscaler(metrics=[metric]))
+
+
+def test_requests_of_the_pod_itself_are_enough() -> None:
+    manifest = without_requests()
+    manifest["spec"]["template"]["spec"]["resources"] = {"requests": {"cpu": "1", "memory": "1Gi"}}
+    assert fleet_from_data(fleet_data(manifest, autoscaler())).hpa is not None
+
+
+def test_a_service_that_selects_other_pods_is_warned_of() -> None:
+    service: dict[str, Any] = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "front"}}
+    service["spec"] = {"selector": {"app": "wep"}}
+    (warning,) = fleet_from_data(fleet_data(deployment(), service)).warnings
+    assert "nothing would reach them" in warning.text
+    service["spec"] = {"selector": {"app": "web"}}
+    assert fleet_from_data(fleet_data(deployment(), service)).warnings == ()
+
+
+def test_a_path_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in str(refusal(tmp_path, FLEET.replace("[k8s]", f"[{'k' * 5000}]")))
+    with pytest.raises(InputError):
+        load("x" * 5000)
 
 
 def test_an_autoscaler_of_nobody_is_refused_and_says_what_kubernetes_would_do() -> None:
@@ -336,6 +370,7 @@ def test_a_manifest_without_a_kind_is_refused() -> None:
         (["metadata"], {}, "give it a name"),
         (["metadata"], "web", "give it a name"),
         (["spec"], "x", "containers is missing"),
+        (["spec", "replicas"], 10**9, "holds at most 150,000 pods"),
         (["spec", "replicas"], -1, "write a whole number of at least 0"),
         (["spec", "replicas"], "two", "write a whole number"),
         (["spec", "selector"], None, "selector is missing"),

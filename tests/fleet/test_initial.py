@@ -224,6 +224,15 @@ def test_odd_names_are_quoted(name: str) -> None:
     assert fleet_of(from_stdin(deployment(name))).file.name == name
 
 
+def test_manifests_as_deep_as_allowed_are_written_out() -> None:
+    web = deployment()
+    inner = web["metadata"]["x"] = {}
+    for _ in range(185):
+        inner["a"] = {}
+        inner = inner["a"]
+    assert fleet_of(from_stdin(web)).deployment.name == "web"
+
+
 def test_contradictory_manifests_are_refused_with_their_own_lines() -> None:
     web = deployment()
     web["spec"]["template"]["spec"]["containers"][0]["resources"] = {}

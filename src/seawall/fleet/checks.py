@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from seawall.fleet.errors import InputError, together
-from seawall.fleet.hpa_spec import HpaSpec, TargetType
+from seawall.fleet.hpa_spec import HpaSpec, MetricSpec, TargetType
 from seawall.fleet.kubernetes import Deployment, Manifest
 from seawall.fleet.model import ApachePrefork, FleetFile, GunicornSync, ModWsgi, Service
 from seawall.fleet.pools import Pool
@@ -120,25 +120,34 @@ def refuse_blind_hpa(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -
     """InputError for an autoscaler that can never act: it wants a share of a request that is not there.
 
     Source: k8s pkg/controller/podautoscaler/replica_calculator.go, calculateRequests: one container without
-    the request is enough, and the sync ends with FailedGetResourceMetric.
+    the request is enough, and the sync ends with FailedGetResourceMetric (or ...ContainerResourceMetric).
     """
     for i, metric in enumerate(hpa.metrics):
-        if metric.target.type != TargetType.UTILIZATION or (
-            deployment.pod_level_requests and not metric.container
-        ):
+        by_pod = metric.target.type == TargetType.UTILIZATION and not metric.container
+        if metric.target.type != TargetType.UTILIZATION or (by_pod and deployment.pod_level_requests):
             continue
-        asked = [c for c in deployment.long_running if metric.container in ("", c.name)]
-        for container in asked:
-            given = {"cpu": container.cpu_request, "memory": container.memory_request}
-            if given.get(metric.name, 1.0) is None:
-                raise manifest.error(
-                    f"scales on {metric.name} utilisation, a share of the request, but container "
-                    f"{container.name} of {deployment.manifest.key} requests no {metric.name}: Kubernetes "
-                    f"would report FailedGetResourceMetric (missing request for {metric.name}) at each sync "
-                    f"and never scale on it; write resources.requests.{metric.name} in the Deployment, or "
-                    "take the metric out",
-                    *("spec", "metrics", i),
-                )
+        missing = _without_request(deployment, metric)
+        if missing is not None:
+            reason = "FailedGetResourceMetric" if by_pod else "FailedGetContainerResourceMetric"
+            raise manifest.error(
+                f"scales on {metric.name} utilisation, a share of the request, but {missing}: Kubernetes would "
+                f"report {reason} (missing request for {metric.name}) at each sync and never scale on it; "
+                f"write resources.requests.{metric.name} in the Deployment, or take the metric out",
+                *("spec", "metrics", i),
+            )
+
+
+def _without_request(deployment: Deployment, metric: MetricSpec) -> str | None:
+    """Which container lacks the request that a metric divides by, in words; None if all have it."""
+    owner = deployment.manifest.key
+    asked = [c for c in deployment.long_running if metric.container in ("", c.name)]
+    if not asked:
+        return f"{owner} has no container {metric.container}"
+    for container in asked:
+        given = {"cpu": container.cpu_request, "memory": container.memory_request}
+        if given.get(metric.name, 1.0) is None:
+            return f"container {container.name} of {owner} requests no {metric.name}"
+    return None
 
 
 def _check_replicas(deployment: Deployment, hpa: HpaSpec, manifest: Manifest) -> list[Warning]:

@@ -13,7 +13,7 @@ from seawall.fleet.initial_text import READ, Found, compose, inline, scalar
 from seawall.fleet.kubernetes import Manifest, manifests_of, read_deployment, read_ingress, read_service
 from seawall.fleet.manifests import choose_hpa, choose_pdb, hpa_target, manifest_files, no_deployment, selects
 from seawall.fleet.reader import complete, source_from_text
-from seawall.fleet.yamlfile import Document, Place, load_documents
+from seawall.fleet.yamlfile import Document, Place, exists, load_documents
 
 
 def initial_fleet(paths: Sequence[Path], folder: Path) -> str:
@@ -39,7 +39,7 @@ def initial_fleet_from_text(text: str, name: str = "<stdin>") -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.exists():
+    if not exists(path):
         raise InputError("there is no such file or folder", file=path)
     return manifest_files(path)
 

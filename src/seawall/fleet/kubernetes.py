@@ -12,6 +12,9 @@ from seawall.fleet.hpa_spec import HpaSpec
 from seawall.fleet.units import parse_quantity, shown
 from seawall.fleet.yamlfile import Document, Place, Steps
 
+MOST_PODS = 150_000
+"""Pods that a cluster holds at most. Source: Kubernetes' documentation, considerations for large clusters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -231,6 +234,9 @@ def read_deployment(manifest: Manifest) -> Deployment:
     init_containers = tuple(_container(manifest, (*spec, "initContainers", i)) for i in inits)
     _check_selector(manifest)
     replicas = _whole(manifest, ("spec", "replicas"), 1)
+    if replicas > MOST_PODS:
+        message = f"replicas is {replicas}; a cluster of Kubernetes holds at most {MOST_PODS:,} pods"
+        raise manifest.error(message, "spec", "replicas")
     rolling = ("spec", "strategy", "rollingUpdate")
     pod_cpu, pod_memory = (
         _pod_request(manifest, spec, containers, init_containers, r) for r in ("cpu", "memory")

@@ -18,7 +18,8 @@ from seawall.fleet.kubernetes import (
 from seawall.fleet.merge import Placed, merge
 from seawall.fleet.model import FleetFile
 from seawall.fleet.problems import nearest
-from seawall.fleet.yamlfile import Document, Place, load_documents
+from seawall.fleet.settle import Warning, warning
+from seawall.fleet.yamlfile import Document, Place, exists, load_documents
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _MOST_FILES = 2000
@@ -60,7 +61,7 @@ def read_manifests(
 def _read_manifest_path(
     path: Path, where: Place, read: dict[Path, list[Document]]
 ) -> tuple[list[Manifest], list[str]]:
-    if not path.exists():
+    if not exists(path):
         message = f"platform.manifests: there is no {path}; paths start from the folder of the fleet file"
         raise InputError(message, file=where.file, line=where.line)
     if path not in read:
@@ -180,6 +181,16 @@ def choose_pdb(manifests: list[Manifest], deployment: Deployment) -> DisruptionB
             if wanted and selects(wanted, deployment):
                 return read_disruption_budget(manifest)
     return None
+
+
+def unreached(manifests: list[Manifest], deployment: Deployment) -> tuple[Warning, ...]:
+    """A warning where there are Services and none of them selects the Deployment's pods."""
+    services = [m for m in manifests if m.kind == "Service" and m.mapping("spec", "selector")]
+    if not services or any(selects(m.mapping("spec", "selector"), deployment) for m in services):
+        return ()
+    names = ", ".join(m.key for m in services)
+    text = f"no Service selects the pods of {deployment.manifest.key} ({names}): nothing would reach them"
+    return (warning(services[0].place, ("spec", "selector"), text),)
 
 
 def selects(labels: dict[str, object], deployment: Deployment) -> bool:

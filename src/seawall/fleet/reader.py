@@ -20,6 +20,7 @@ from seawall.fleet.manifests import (
     choose_pdb,
     patch_manifests,
     read_manifests,
+    unreached,
 )
 from seawall.fleet.merge import Placed, merge
 from seawall.fleet.model import FleetFile
@@ -147,7 +148,7 @@ def complete(source: FleetSource, variant: str | None = None) -> Fleet:
         hpa=hpa,
         pdb=pdb,
         pools=pools,
-        warnings=(*settled, *warnings),
+        warnings=(*settled, *warnings, *unreached(manifests, deployment)),
         ignored=(*ignored, *strangers),
         defaults=tuple(_ungiven(file, "")),
         assumptions=_assumptions(source, file, place, data, manifests),

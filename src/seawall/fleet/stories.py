@@ -7,6 +7,7 @@ from pathlib import Path
 from seawall.fleet.errors import InputError
 from seawall.fleet.problems import nearest
 from seawall.fleet.reader import FleetSource, read_fleet
+from seawall.fleet.yamlfile import exists
 
 FLEET_FILE = "fleet.yaml"
 _FOLDER = Path(__file__).parent / "stories"
@@ -23,6 +24,6 @@ def load(name_or_path: str | Path) -> FleetSource:
     if name in stories():
         return read_fleet(_FOLDER / name / FLEET_FILE)
     path = Path(name_or_path)
-    if not path.exists() and path.name == name and not path.suffix:
+    if not exists(path) and path.name == name and not path.suffix:
         raise InputError(f"there is no file and no story `{name}`; {nearest(name, stories())}")
     return read_fleet(path)

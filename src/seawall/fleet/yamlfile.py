@@ -69,7 +69,7 @@ def load_documents(source: Path | str, name: str | None = None) -> list[Document
     `MAX_DEPTH` levels. Only `true` and `false` are truth values: `no` and `On` stay text. Keys are text.
     Errors: InputError with file and line.
     """
-    file = name or (str(source) if isinstance(source, Path) else "<text>")
+    file = name or (shown_path(source) if isinstance(source, Path) else "<text>")
     text = read_text(source, file) if isinstance(source, Path) else source
     if len(text) > MAX_BYTES:
         raise _too_large(file)
@@ -91,7 +91,7 @@ def load_documents(source: Path | str, name: str | None = None) -> list[Document
 
 def read_text(path: Path, name: str | None = None) -> str:
     """The text of a UTF-8 file of at most `MAX_BYTES`. InputError where it cannot be read."""
-    file = name or str(path)
+    file = name or shown_path(path)
     try:
         if path.is_dir():
             raise InputError("is a folder; name a file in it", file=file)
@@ -105,6 +105,20 @@ def read_text(path: Path, name: str | None = None) -> str:
     if len(raw) > MAX_BYTES:
         raise _too_large(file)
     return decode(raw, file)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything at `path`; InputError where that cannot be told."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=shown_path(path)) from None
+
+
+def shown_path(path: Path) -> str:
+    """A path as a message shows it, cut in the middle where it is very long."""
+    text = str(path)
+    return text if len(text) <= 300 else f"{text[:150]}...{text[-100:]}"
 
 
 def decode(raw: bytes, file: str) -> str:
