@@ -151,7 +151,10 @@ def test_another_container(tmp_path: Path) -> None:
     ]
     path = tmp_path / "hpa.yaml"
     path.write_text(yaml.safe_dump(metric))
-    assert "measures container proxy" in refused(DEPLOYMENT, path, LOAD).message
+    deployment = tmp_path / "deployment.yaml"
+    proxy = "      - {name: proxy, image: example.org/proxy:1, resources: {requests: {cpu: 100m}}}\n"
+    deployment.write_text(DEPLOYMENT.read_text() + proxy)
+    assert "measures container proxy" in refused(deployment, path, LOAD).message
 
 
 @pytest.mark.parametrize(
