@@ -17,7 +17,8 @@ from seawall.fleet.kubernetes import (
     read_ingress,
     read_service,
 )
-from seawall.fleet.reader import fleet_from_data
+from seawall.fleet.reader import complete, fleet_from_data, variants
+from seawall.fleet.stories import load, stories
 from seawall.fleet.units import MIB
 from seawall.fleet.yamlfile import Document, Place, load_documents
 
@@ -49,6 +50,14 @@ def test_the_examples_are_manifests_that_kubernetes_takes(path: str) -> None:
 def test_the_output_of_tools_is_what_kubernetes_takes(path: str) -> None:
     for manifest in manifests(path).values():
         kubernetes_validate.validate(manifest.data, "1.36", strict=False)
+
+
+@pytest.mark.parametrize("name", stories())
+def test_the_stories_manifests_are_what_kubernetes_takes(name: str) -> None:
+    source = load(name)
+    for variant in variants(source):
+        for manifest in complete(source, variant).manifests:
+            kubernetes_validate.validate(manifest.data, "1.36", strict=True)
 
 
 def test_a_deployment_is_read_with_kubernetes_defaults() -> None:

@@ -45,6 +45,7 @@ def test_manifests_of_a_folder_are_read_and_the_unknown_named(shop: object) -> N
     assert fleet.pdb is not None
     assert fleet.pdb.max_unavailable == "1"
     assert fleet.ignored == ("ConfigMap/shop",)
+    assert "ConfigMap/shop" in [manifest.key for manifest in fleet.manifests]
     assert fleet.warnings == ()
 
 

@@ -64,6 +64,8 @@ class Fleet:
     """Where each value of the file stands."""
     folder: Path
     """The folder from which the file's paths start."""
+    manifests: tuple[Manifest, ...] = field(default=(), repr=False)
+    """All manifests, those that play no part too, as patched by the variant."""
 
     def error_at(self, path: Steps, message: str) -> InputError:
         """An InputError about the value at `path` of the fleet file, with its file and line."""
@@ -154,6 +156,7 @@ def complete(source: FleetSource, variant: str | None = None) -> Fleet:
         assumptions=_assumptions(source, file, place, data, manifests),
         place=place,
         folder=source.folder,
+        manifests=tuple(manifests),
     )
 
 
