@@ -7,11 +7,11 @@ backend's queue in order, up to `timeout queue`; a failed connect is tried again
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
 import numpy as np
 
 from seawall.traffic.draws import uniform
 from seawall.twin.kernel.access import endpoint_at, kept_at, node_at, params_at, pod_at, req_at, worker_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     E_NO_SERVER,
@@ -33,7 +33,7 @@ from seawall.twin.kernel.timers import await_proxy, forget_proxy
 NOBODY, ALL_FULL = -1, -2
 
 
-@nb.njit
+@inner
 def random_endpoint(s):
     """A ready pod drawn evenly; there is one."""
     s.draws += 1
@@ -41,13 +41,13 @@ def random_endpoint(s):
     return endpoint_at(s, min(int(u * s.endpoints), s.endpoints - 1)).x
 
 
-@nb.njit
+@inner
 def _has_room(s, pod):
     maxconn = params_at(s, 0).maxconn
     return maxconn == 0 or pod_at(s, pod).current < maxconn
 
 
-@nb.njit
+@inner
 def pick(s):
     """The pod for the next request: NOBODY without endpoints, ALL_FULL when each has its maxconn."""
     n = s.endpoints
@@ -79,7 +79,7 @@ def pick(s):
     return ALL_FULL
 
 
-@nb.njit
+@inner
 def _enqueue(s, r, t):
     q = req_at(s, r)
     q.state = QUEUED
@@ -94,7 +94,7 @@ def _enqueue(s, r, t):
     await_proxy(s, r, T_QUEUE, t + params_at(s, 0).timeout_queue)
 
 
-@nb.njit
+@inner
 def _unqueue(s, r):
     q = req_at(s, r)
     if q.prev < 0:
@@ -109,7 +109,7 @@ def _unqueue(s, r):
     forget_proxy(s, r)
 
 
-@nb.njit
+@inner
 def answer_503(s, r, t):
     """The proxy answers in place of a server."""
     if req_at(s, r).gone == 0:
@@ -117,7 +117,7 @@ def answer_503(s, r, t):
     give(s, r)
 
 
-@nb.njit
+@inner
 def send_to(s, r, pod, t):
     """The proxy opens a session on a server: on a connection it kept, or on a new one."""
     q = req_at(s, r)
@@ -136,7 +136,7 @@ def send_to(s, r, pod, t):
         connect(s, r, pod, t)
 
 
-@nb.njit
+@inner
 def dispatch(s, r, t):
     """Give an attempt to a server, or let it wait, or answer that there is none."""
     pod = pick(s)
@@ -155,14 +155,14 @@ def dispatch(s, r, t):
         send_to(s, r, pod, t)
 
 
-@nb.njit
+@inner
 def submit(s, r, t):
     """A client's attempt reaches the proxy."""
     req_at(s, r).retries_left = params_at(s, 0).retries
     dispatch(s, r, t)
 
 
-@nb.njit
+@inner
 def pump(s, pod, t):
     """A server may have room: it takes what has waited longest."""
     p = pod_at(s, pod)
@@ -172,7 +172,7 @@ def pump(s, pod, t):
         send_to(s, r, pod, t)
 
 
-@nb.njit
+@inner
 def release(s, r, t):
     """The proxy's session of an attempt has ended."""
     q = req_at(s, r)
@@ -183,7 +183,7 @@ def release(s, r, t):
         pump(s, q.pod, t)
 
 
-@nb.njit
+@inner
 def try_again(s, r, t):
     """After a failed connect: the same server, on the last retry or when it is gone another, or an end."""
     q = req_at(s, r)
@@ -200,7 +200,7 @@ def try_again(s, r, t):
         connect(s, r, q.pod, t)
 
 
-@nb.njit
+@inner
 def queue_timeout(s, r, t):
     """`timeout queue` has passed: 503."""
     if s.queue_timeout_bin < 0:
@@ -210,7 +210,7 @@ def queue_timeout(s, r, t):
     answer_503(s, r, t)
 
 
-@nb.njit
+@inner
 def server_timeout(s, r, t):
     """`timeout server` has passed: the client gets 504, the server goes on with what nobody waits for."""
     q = req_at(s, r)
@@ -220,7 +220,7 @@ def server_timeout(s, r, t):
     release(s, r, t)
 
 
-@nb.njit
+@inner
 def set_endpoints(s, count, t):
     """The first `count` entries of `endpoints` are the servers from now on."""
     for i in range(s.n_pods):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
-
 from seawall.twin.kernel.access import (
     arrival_at,
     bin_at,
@@ -16,6 +14,7 @@ from seawall.twin.kernel.access import (
     worker_at,
 )
 from seawall.twin.kernel.balancer import random_endpoint, submit
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import (
     ACCEPTABLE,
     BELIEVES,
@@ -37,7 +36,7 @@ from seawall.twin.kernel.slots import give, take
 from seawall.twin.kernel.timers import await_client, payload, push
 
 
-@nb.njit
+@inner
 def close_connection(s, user, t):
     """A user closes the connection it kept: the worker that was held by it is free."""
     u = user_at(s, user)
@@ -49,7 +48,7 @@ def close_connection(s, user, t):
         u.pod = -1
 
 
-@nb.njit
+@inner
 def _straight(s, r, t):
     """Without a proxy: on the user's own connection if the server still keeps it, else on a new one."""
     q = req_at(s, r)
@@ -78,7 +77,7 @@ def _straight(s, r, t):
     connect(s, r, random_endpoint(s), t)
 
 
-@nb.njit
+@inner
 def send(s, r, t):
     """One attempt leaves the client."""
     par = params_at(s, 0)
@@ -91,7 +90,7 @@ def send(s, r, t):
         submit(s, r, t)
 
 
-@nb.njit
+@inner
 def user_asks(s, user, t):
     """A user's time has come: it leaves, or it sends its next request."""
     u = user_at(s, user)
@@ -115,7 +114,7 @@ def user_asks(s, user, t):
     send(s, r, t)
 
 
-@nb.njit
+@inner
 def arrival(s, t):
     """The next open arrival comes."""
     r = take(s)
@@ -131,7 +130,7 @@ def arrival(s, t):
     send(s, r, t)
 
 
-@nb.njit
+@inner
 def send_planned(s, r, t):
     """A retry, or a later visit of the same arrival, whose time has come."""
     q = req_at(s, r)
@@ -140,7 +139,7 @@ def send_planned(s, r, t):
     send(s, r, t)
 
 
-@nb.njit
+@inner
 def client_timeout(s, r, t):
     """The client's time-out has passed. What a server has taken up, it serves all the same."""
     q = req_at(s, r)
@@ -151,7 +150,7 @@ def client_timeout(s, r, t):
     q.gone = 1
 
 
-@nb.njit
+@inner
 def load_users(s, first):
     """Set every user's first time; who is there from the start counts as connected."""
     for user in range(len(first)):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
 import numpy as np
 
 from seawall.traffic.draws import uniform
 from seawall.twin.kernel.access import node_at, params_at, pod_at, req_at, worker_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.cpu import add_job
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
@@ -40,7 +40,7 @@ HTTP_PROBE, TCP_PROBE = 1, 2
 MAINTENANCE_SECONDS = 1.0
 
 
-@nb.njit
+@inner
 def start_container(s, pod, t, warm):
     """Start a pod's container; `warm`: it has been serving for long before the run began."""
     p = pod_at(s, pod)
@@ -75,13 +75,13 @@ def start_container(s, pod, t, warm):
         main_done(s, pod, t)
 
 
-@nb.njit
+@inner
 def main_done(s, pod, t):
     """The CPU work of the start is done; waiting follows."""
     push(s, t + params_at(s, 0).start_wait, payload(STARTED, pod_at(s, pod).gen, pod))
 
 
-@nb.njit
+@inner
 def started(s, pod, t):
     """The server listens and starts its first workers."""
     p = pod_at(s, pod)
@@ -96,7 +96,7 @@ def started(s, pod, t):
         tell(s, E_READY, pod, p.node, 0.0, True)
 
 
-@nb.njit
+@inner
 def _care_for_spares(s, pod, t):
     """Apache's rule: httpd 2.4, server/mpm/prefork/prefork.c, perform_idle_server_maintenance.
 
@@ -126,7 +126,7 @@ def _care_for_spares(s, pod, t):
         p.spawn_rate = 1
 
 
-@nb.njit
+@inner
 def maintain(s, pod, t):
     """What the parent process does each second."""
     p = pod_at(s, pod)
@@ -150,7 +150,7 @@ def maintain(s, pod, t):
     push(s, t + MAINTENANCE_SECONDS, payload(MAINTAIN, p.gen, pod))
 
 
-@nb.njit
+@inner
 def probe(s, pod, t):
     """The kubelet asks the pod, through the same accept queue and workers as everybody."""
     p = pod_at(s, pod)
@@ -175,7 +175,7 @@ def probe(s, pod, t):
     connect(s, r, pod, t)
 
 
-@nb.njit
+@inner
 def probe_late(s, pod, t):
     """The probe's time-out has passed without an answer."""
     p = pod_at(s, pod)

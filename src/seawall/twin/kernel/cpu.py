@@ -11,16 +11,16 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import math
 
-import numba as nb
 import numpy as np
 
 from seawall.twin.kernel.access import job_at, node_at, node_pod_at, params_at, pod_at, scratch_at, tree_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import CPU_DONE, CPU_NONE, CPU_PERIOD, CPU_SPENT
 
 _TINY = 1e-12
 
 
-@nb.njit
+@inner
 def tree_update(s, pod):
     """Let the winner tree know that the pod's next CPU step has changed."""
     leaves = s.n_tree >> 1
@@ -43,7 +43,7 @@ def tree_update(s, pod):
         place >>= 1
 
 
-@nb.njit
+@inner
 def tree_build(s):
     """Build the winner tree from nothing; where there is no pod, any index past the end never wins."""
     for i in range(s.n_tree):
@@ -57,7 +57,7 @@ def tree_build(s):
         tree_update(s, pod)
 
 
-@nb.njit
+@inner
 def advance(s, pod, t):
     """Bring a pod's virtual clock, its use and its quota to time `t`; nothing happens in between."""
     p = pod_at(s, pod)
@@ -76,7 +76,7 @@ def advance(s, pod, t):
     p.last = t
 
 
-@nb.njit
+@inner
 def plan(s, pod, t):
     """Work out the pod's next CPU step from its state at time `t`, to which it has been advanced."""
     p = pod_at(s, pod)
@@ -101,7 +101,7 @@ def plan(s, pod, t):
     tree_update(s, pod)
 
 
-@nb.njit
+@inner
 def share_node(s, node, t):
     """Divide a node's cores among its pods that want to run: by CPU request, none above one core a process.
 
@@ -151,7 +151,7 @@ def share_node(s, node, t):
         plan(s, pod, t)
 
 
-@nb.njit
+@inner
 def changed(s, pod, t):
     """After a change in what a pod wants to run: new rates where the node is or was full."""
     p = pod_at(s, pod)
@@ -163,7 +163,7 @@ def changed(s, pod, t):
         plan(s, pod, t)
 
 
-@nb.njit
+@inner
 def add_job(s, pod, who, work, t):
     """A process of the pod begins CPU work of `work` seconds."""
     p = pod_at(s, pod)
@@ -187,7 +187,7 @@ def add_job(s, pod, who, work, t):
     changed(s, pod, t)
 
 
-@nb.njit
+@inner
 def _sift_down(s, pod, n, i, tag, who):
     while True:
         c = 2 * i + 1
@@ -207,7 +207,7 @@ def _sift_down(s, pod, n, i, tag, who):
     here.who = who
 
 
-@nb.njit
+@inner
 def pop_job(s, pod):
     """Remove the job that is done first and return its process. The caller calls `changed` when it is through."""
     p = pod_at(s, pod)
@@ -222,7 +222,7 @@ def pop_job(s, pod):
     return who
 
 
-@nb.njit
+@inner
 def cancel_job(s, pod, who, t):
     """Take a killed process's work away, if it has any."""
     p = pod_at(s, pod)
@@ -244,7 +244,7 @@ def cancel_job(s, pod, who, t):
             return
 
 
-@nb.njit
+@inner
 def clear_jobs(s, pod, t):
     """Take all work away from a container that is gone."""
     p = pod_at(s, pod)
@@ -256,7 +256,7 @@ def clear_jobs(s, pod, t):
     changed(s, pod, t)
 
 
-@nb.njit
+@inner
 def throttle(s, pod, t):
     """The quota of this period is spent: the container sleeps until the next."""
     p = pod_at(s, pod)
@@ -267,7 +267,7 @@ def throttle(s, pod, t):
     changed(s, pod, t)
 
 
-@nb.njit
+@inner
 def unthrottle(s, pod, t):
     """A new period with its whole quota."""
     p = pod_at(s, pod)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
-
 from seawall.twin.kernel.access import event_at
+from seawall.twin.kernel.compiled import inner
 
 
-@nb.njit
+@inner
 def tell(s, kind, pod, node, value, urgent):
     """Note an event; an urgent one makes the kernel return to the world."""
     if s.events < s.n_events:

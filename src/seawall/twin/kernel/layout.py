@@ -7,7 +7,9 @@ import numpy as np
 from seawall.traffic import closed, sampling
 
 # Kinds of timers in the heap. The payload holds kind << 56 | generation << 32 | index.
-(USER, WAIT, SYN, RESEND, SEND, REDISPATCH, PROBE, PROBE_LATE, MAINTAIN, KEPT, OOM, STARTED, STALL_END, RELIEVE) = range(14)  # fmt: skip
+(
+    USER, WAIT, SYN, RESEND, SEND, REDISPATCH, PROBE, PROBE_LATE, MAINTAIN, KEPT, OOM, STARTED, STALL_END, RELIEVE,
+) = range(14)  # fmt: skip
 
 # States of an attempt of a request.
 FREE, PLANNED, QUEUED, CONNECTING, BELIEVES, ACCEPTABLE, SERVING, TURNAROUND = range(8)

@@ -19,6 +19,7 @@ from seawall.twin.kernel.access import (
 )
 from seawall.twin.kernel.balancer import queue_timeout, server_timeout, set_endpoints, try_again
 from seawall.twin.kernel.clients import arrival, client_timeout, load_users, send_planned, user_asks
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.containers import main_done, maintain, probe, probe_late, start_container, started
 from seawall.twin.kernel.cpu import advance, changed, pop_job, throttle, tree_build, unthrottle
 from seawall.twin.kernel.layout import (
@@ -77,7 +78,7 @@ from seawall.twin.kernel.timers import gen_of, index_of, kind_of, pop, push, sam
 _HEADROOM = 64
 
 
-@nb.njit
+@inner
 def _cpu_step(s, pod, t):
     p = pod_at(s, pod)
     if p.step == CPU_DONE:
@@ -94,7 +95,7 @@ def _cpu_step(s, pod, t):
         unthrottle(s, pod, t)
 
 
-@nb.njit
+@inner
 def _wait_over(s, p, t):
     r = index_of(p)
     q = req_at(s, r)
@@ -106,7 +107,7 @@ def _wait_over(s, p, t):
             finish(s, r, t)
 
 
-@nb.njit
+@inner
 def _attempt_timer(s, kind, p, t):
     r = index_of(p)
     if not same_gen(p, req_at(s, r).gen):
@@ -121,7 +122,7 @@ def _attempt_timer(s, kind, p, t):
         try_again(s, r, t)
 
 
-@nb.njit
+@inner
 def _pod_timer(s, kind, p, t):
     if kind == KEPT:
         pod = index_of(p) // s.width
@@ -144,7 +145,7 @@ def _pod_timer(s, kind, p, t):
             started(s, pod, t)
 
 
-@nb.njit
+@inner
 def _timer(s, t):
     p = heap_at(s, 0).p
     pop(s)
@@ -163,7 +164,7 @@ def _timer(s, t):
         _pod_timer(s, kind, p, t)
 
 
-@nb.njit
+@inner
 def _time_out(s, which, t):
     r = list_at(s, which).head
     if which == T_CLIENT:
@@ -176,7 +177,7 @@ def _time_out(s, which, t):
         server_timeout(s, r, t)
 
 
-@nb.njit
+@inner
 def _command(s, command, a, b):
     t = s.now
     if command == C_START:

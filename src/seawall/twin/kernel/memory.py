@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
-
 from seawall.twin.kernel.access import node_at, pod_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import OOM, RELIEVE
 from seawall.twin.kernel.timers import payload, push
 
 
-@nb.njit
+@inner
 def add(s, pod, size):
     """Give a pod `size` bytes more, or take them (below 0)."""
     p = pod_at(s, pod)

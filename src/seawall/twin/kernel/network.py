@@ -10,9 +10,8 @@ still had room, but whose last ACK finds it full, believes itself connected: its
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
-
 from seawall.twin.kernel.access import node_at, params_at, pod_at, req_at, worker_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ABSENT,
@@ -38,7 +37,7 @@ from seawall.twin.kernel.timers import await_proxy, forget_proxy, payload, push
 _FIRST_RESEND_SECONDS = 0.2
 
 
-@nb.njit
+@inner
 def connect_failed(s, r, t, what):
     """Nobody took the connection. A proxy tries again, a client without one has its answer."""
     q = req_at(s, r)
@@ -58,7 +57,7 @@ def connect_failed(s, r, t, what):
     give(s, r)
 
 
-@nb.njit
+@inner
 def enter(s, r, pod, t):
     """The connection stands: an idle worker takes it, or it waits in the accept queue."""
     q = req_at(s, r)
@@ -74,7 +73,7 @@ def enter(s, r, pod, t):
         enqueue(s, pod, r)
 
 
-@nb.njit
+@inner
 def _overflow(s, r, pod, t):
     q = req_at(s, r)
     p = pod_at(s, pod)
@@ -94,7 +93,7 @@ def _overflow(s, r, pod, t):
         send_syn_later(s, r, t)
 
 
-@nb.njit
+@inner
 def send_syn_later(s, r, t):
     """The SYN was not answered: wait for its next turn, or give up after the last."""
     q = req_at(s, r)
@@ -108,7 +107,7 @@ def send_syn_later(s, r, t):
     push(s, t + (1.0 if beyond <= 0 else 2.0**beyond), payload(SYN, q.gen, r))
 
 
-@nb.njit
+@inner
 def syn(s, r, t):
     """A SYN (the first or a later one) reaches the pod of the attempt."""
     pod = req_at(s, r).pod
@@ -123,7 +122,7 @@ def syn(s, r, t):
         _overflow(s, r, pod, t)
 
 
-@nb.njit
+@inner
 def resend(s, r, t):
     """Data sent again by one who believes itself connected."""
     q = req_at(s, r)
@@ -138,7 +137,7 @@ def resend(s, r, t):
         push(s, t + _FIRST_RESEND_SECONDS * 2.0**q.tries, payload(RESEND, q.gen, r))
 
 
-@nb.njit
+@inner
 def connect(s, r, pod, t):
     """Open a connection to a pod for an attempt."""
     q = req_at(s, r)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
 import numpy as np
 
 from seawall.record.histogram import bucket_of
@@ -20,6 +19,7 @@ from seawall.twin.kernel.access import (
     think_at,
     user_at,
 )
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ANSWERED,
@@ -40,13 +40,13 @@ from seawall.twin.kernel.slots import take
 from seawall.twin.kernel.timers import forget_client, payload, push
 
 
-@nb.njit
+@inner
 def bin_of(s, t):
     """The bin of a time, the last one for what lies behind it."""
     return min(int(t / params_at(s, 0).bin_s), s.n_bins - 1)
 
 
-@nb.njit
+@inner
 def note_request(s, r, t):
     """A request is sent: draw its class and count it."""
     q = req_at(s, r)
@@ -66,7 +66,7 @@ def note_request(s, r, t):
     bin_at(s, q.bin).sent += 1
 
 
-@nb.njit
+@inner
 def _count(s, q, what, t):
     c = class_at(s, q.cls)
     b = bin_at(s, q.bin)
@@ -101,7 +101,7 @@ def _count(s, q, what, t):
         b.shed += 1
 
 
-@nb.njit
+@inner
 def end_request(s, r, what, t):
     """The request has its outcome: count it, and let its sender go on."""
     q = req_at(s, r)
@@ -127,7 +127,7 @@ def end_request(s, r, what, t):
         push(s, t, payload(SEND, v.gen, n))
 
 
-@nb.njit
+@inner
 def _retry(s, r, t):
     """Plan another attempt of the same request, or return False where the client gives up."""
     q = req_at(s, r)
@@ -155,7 +155,7 @@ def _retry(s, r, t):
     return True
 
 
-@nb.njit
+@inner
 def probe_result(s, pod, good):
     """Count a readiness probe's result against its thresholds, as the kubelet does."""
     p = pod_at(s, pod)
@@ -174,7 +174,7 @@ def probe_result(s, pod, good):
             tell(s, E_UNREADY, pod, p.node, 0.0, True)
 
 
-@nb.njit
+@inner
 def end_attempt(s, r, what, t):
     """The client learns how its attempt ended; the caller frees the place or marks that the client is gone."""
     q = req_at(s, r)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
-
 from seawall.twin.kernel.access import (
     bin_at,
     broken_at,
@@ -16,6 +14,7 @@ from seawall.twin.kernel.access import (
     req_at,
     worker_at,
 )
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.cpu import advance
 from seawall.twin.kernel.layout import (
     ABSENT,
@@ -36,7 +35,7 @@ from seawall.twin.kernel.layout import (
 _BYTES_OF_ROUNDING = 1024.0
 
 
-@nb.njit
+@inner
 def _check_pod(s, pod):
     p = pod_at(s, pod)
     par = params_at(s, 0)
@@ -71,7 +70,7 @@ def _check_pod(s, pod):
     return alive, busy
 
 
-@nb.njit
+@inner
 def sample_bin(s, t):
     """Write the states at the end of the current bin, and check S1, S5 and S6."""
     b = bin_at(s, s.bin)

@@ -7,12 +7,12 @@ Idle processes wait in accept() and are woken in the order in which they began t
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
 import numpy as np
 
 from seawall.traffic.draws import uniform
 from seawall.traffic.sampling import sample
 from seawall.twin.kernel.access import dist_at, idle_at, node_at, params_at, pod_at, req_at, worker_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.cpu import add_job
 from seawall.twin.kernel.layout import (
     BY_PROBE,
@@ -42,14 +42,14 @@ LOAD_STEPS = 10
 """A process takes the application's memory as its modules are read, so in steps along the CPU work of loading."""
 
 
-@nb.njit
+@inner
 def load_step(s, pod, w, t):
     """A worker loads the next part of the application."""
     worker_at(s, pod, w).work_for = FOR_LOAD
     add_job(s, pod, w, params_at(s, 0).app_cpu / LOAD_STEPS, t)
 
 
-@nb.njit
+@inner
 def entity_of(q):
     """The key of a request's random draws: its user, or its place among the arrivals."""
     if q.by == BY_USER:
@@ -57,7 +57,7 @@ def entity_of(q):
     return np.uint64(ARRIVAL_ENTITY + q.owner)
 
 
-@nb.njit
+@inner
 def idle_push(s, pod, w):
     """A worker begins to wait in accept()."""
     p = pod_at(s, pod)
@@ -69,7 +69,7 @@ def idle_push(s, pod, w):
     worker_at(s, pod, w).state = W_IDLE
 
 
-@nb.njit
+@inner
 def idle_pop(s, pod):
     """The worker that has waited longest in accept()."""
     p = pod_at(s, pod)
@@ -81,7 +81,7 @@ def idle_pop(s, pod):
     return w
 
 
-@nb.njit
+@inner
 def idle_remove(s, pod, w):
     """Take one worker out of the ring, the others in their order."""
     p = pod_at(s, pod)
@@ -91,7 +91,7 @@ def idle_remove(s, pod, w):
             idle_push(s, pod, x)
 
 
-@nb.njit
+@inner
 def begin_work(s, pod, w, r, t):
     """The application begins with the request: memory, then CPU, then waiting."""
     q = req_at(s, r)
@@ -118,7 +118,7 @@ def begin_work(s, pod, w, r, t):
         after_cpu(s, pod, w, r, t)
 
 
-@nb.njit
+@inner
 def after_cpu(s, pod, w, r, t):
     """The CPU work is done: the worker waits for others, then for a slow reader that no proxy stands before."""
     q = req_at(s, r)
@@ -140,7 +140,7 @@ def after_cpu(s, pod, w, r, t):
     push(s, t + wait, payload(WAIT, q.gen, r))
 
 
-@nb.njit
+@inner
 def enter_application(s, pod, w, r, t):
     """In daemon mode a request waits for a free thread of the daemon's processes; embedded there is no bound."""
     par = params_at(s, 0)
@@ -160,7 +160,7 @@ def enter_application(s, pod, w, r, t):
     begin_work(s, pod, w, r, t)
 
 
-@nb.njit
+@inner
 def start_request(s, pod, w, r, t):
     """Worker `w` takes attempt `r`, loading the application first if it has not yet."""
     q = req_at(s, r)
@@ -183,7 +183,7 @@ def start_request(s, pod, w, r, t):
         enter_application(s, pod, w, r, t)
 
 
-@nb.njit
+@inner
 def enqueue(s, pod, r):
     """A connection waits in the accept queue."""
     p = pod_at(s, pod)
@@ -200,7 +200,7 @@ def enqueue(s, pod, r):
         p.full_since = s.now
 
 
-@nb.njit
+@inner
 def dequeue(s, pod):
     """The connection that has waited longest in the accept queue."""
     p = pod_at(s, pod)
@@ -211,7 +211,7 @@ def dequeue(s, pod):
     return r
 
 
-@nb.njit
+@inner
 def accept_next(s, pod, w, t):
     """A free worker accepts the next connection, or waits for one."""
     p = pod_at(s, pod)
@@ -222,7 +222,7 @@ def accept_next(s, pod, w, t):
         idle_push(s, pod, w)
 
 
-@nb.njit
+@inner
 def drain_queue(s, pod, t):
     """Idle workers take what waits (after a node's stall)."""
     p = pod_at(s, pod)
@@ -230,7 +230,7 @@ def drain_queue(s, pod, t):
         accept_next(s, pod, idle_pop(s, pod), t)
 
 
-@nb.njit
+@inner
 def spawn(s, pod, t):
     """Start one worker process. Returns whether there was a place for it."""
     p = pod_at(s, pod)
@@ -255,7 +255,7 @@ def spawn(s, pod, t):
     return False
 
 
-@nb.njit
+@inner
 def process_started(s, pod, w, t):
     """A forked worker is up. gunicorn's loads the application before it accepts, Apache's at its first request."""
     p = pod_at(s, pod)
@@ -269,7 +269,7 @@ def process_started(s, pod, w, t):
     accept_next(s, pod, w, t)
 
 
-@nb.njit
+@inner
 def cpu_done(s, pod, who, t):
     """The CPU work of a worker is done; what it was for says what comes next."""
     wk = worker_at(s, pod, who)
@@ -292,7 +292,7 @@ def cpu_done(s, pod, who, t):
         after_cpu(s, pod, who, wk.req, t)
 
 
-@nb.njit
+@inner
 def warm_worker(s, pod):
     """A worker as it is in a pod that has served for long: loaded, at its steady size, idle."""
     p = pod_at(s, pod)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
-
 from seawall.twin.kernel.access import (
     bin_at,
     kept_at,
@@ -17,6 +15,7 @@ from seawall.twin.kernel.access import (
     worker_at,
 )
 from seawall.twin.kernel.balancer import release
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.cpu import cancel_job, clear_jobs, share_node
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
@@ -52,7 +51,7 @@ from seawall.twin.kernel.slots import give
 from seawall.twin.kernel.timers import payload, push
 
 
-@nb.njit
+@inner
 def exit_worker(s, pod, w, t):
     """A worker process is gone, whatever it was doing has been dealt with."""
     p = pod_at(s, pod)
@@ -69,7 +68,7 @@ def exit_worker(s, pod, w, t):
         spawn(s, pod, t)
 
 
-@nb.njit
+@inner
 def _keep(s, pod, w, t):
     """The connection stays open after an answer: one timer a worker watches over it."""
     wk = worker_at(s, pod, w)
@@ -80,7 +79,7 @@ def _keep(s, pod, w, t):
         push(s, t + params_at(s, 0).keep_alive_s, payload(KEPT, pod_at(s, pod).gen, pod * s.width + w))
 
 
-@nb.njit
+@inner
 def _after_answer(s, pod, w, r, t):
     """Whether the worker's connection is kept (KeepAlive), and by whom; otherwise the worker is free."""
     q = req_at(s, r)
@@ -110,7 +109,7 @@ def _after_answer(s, pod, w, r, t):
         accept_next(s, pod, w, t)
 
 
-@nb.njit
+@inner
 def _next_in_application(s, pod, t):
     """A thread of the daemon's processes is free: the next request that waits for one."""
     p = pod_at(s, pod)
@@ -125,7 +124,7 @@ def _next_in_application(s, pod, t):
         begin_work(s, pod, req_at(s, r).worker, r, t)
 
 
-@nb.njit
+@inner
 def finish(s, r, t):
     """A worker has served an attempt in full, for its client or for nobody."""
     q = req_at(s, r)
@@ -159,7 +158,7 @@ def finish(s, r, t):
         tell(s, E_DRAINED, pod, p.node, 0.0, True)
 
 
-@nb.njit
+@inner
 def _lose(s, r, t):
     """The connection of an attempt is reset by its server's end."""
     q = req_at(s, r)
@@ -169,7 +168,7 @@ def _lose(s, r, t):
     give(s, r)
 
 
-@nb.njit
+@inner
 def _leave_slot_queue(s, pod, r):
     p = pod_at(s, pod)
     before = -1
@@ -188,7 +187,7 @@ def _leave_slot_queue(s, pod, r):
         at = req_at(s, at).next
 
 
-@nb.njit
+@inner
 def _unkeep(s, pod, w):
     """Take a worker out of the stack of those whose connection the proxy keeps."""
     p = pod_at(s, pod)
@@ -200,7 +199,7 @@ def _unkeep(s, pod, w):
             return
 
 
-@nb.njit
+@inner
 def kill_worker(s, pod, w, t):
     """A worker process is killed; its request is lost."""
     p = pod_at(s, pod)
@@ -231,14 +230,14 @@ def kill_worker(s, pod, w, t):
         _lose(s, lost, t)
 
 
-@nb.njit
+@inner
 def _stop_listening(s, pod, t):
     """The listening socket closes: what waited in its accept queue is reset."""
     while pod_at(s, pod).waiting > 0:
         _lose(s, dequeue(s, pod), t)
 
 
-@nb.njit
+@inner
 def kill_container(s, pod, t):
     """All processes of a container end at once."""
     p = pod_at(s, pod)
@@ -263,7 +262,7 @@ def kill_container(s, pod, t):
     p.oom_due = 0
 
 
-@nb.njit
+@inner
 def drain(s, pod, t):
     """SIGTERM (or Apache's SIGWINCH): no new connections, requests in hand are finished."""
     p = pod_at(s, pod)
@@ -275,7 +274,7 @@ def drain(s, pod, t):
         tell(s, E_DRAINED, pod, p.node, 0.0, True)
 
 
-@nb.njit
+@inner
 def _largest_worker(s, pod):
     best = -1
     size = 0.0
@@ -289,7 +288,7 @@ def _largest_worker(s, pod):
     return best
 
 
-@nb.njit
+@inner
 def _size_of_worst(s, pod):
     w = _largest_worker(s, pod)
     if w < 0:
@@ -298,7 +297,7 @@ def _size_of_worst(s, pod):
     return wk.mem + (req_at(s, wk.req).mem if wk.state == W_BUSY else 0.0)
 
 
-@nb.njit
+@inner
 def oom_kill(s, pod, t):
     """The kernel's OOM killer takes the largest process of a container, or with memory.oom.group all of it."""
     p = pod_at(s, pod)
@@ -318,7 +317,7 @@ def oom_kill(s, pod, t):
         tell(s, E_DEAD, pod, p.node, 0.0, True)
 
 
-@nb.njit
+@inner
 def container_oom(s, pod, t):
     """A container has passed its memory limit."""
     p = pod_at(s, pod)
@@ -327,7 +326,7 @@ def container_oom(s, pod, t):
         oom_kill(s, pod, t)
 
 
-@nb.njit
+@inner
 def _worst_pod(s, node):
     """Where the OOM killer strikes on a node: by size of the process in thousandths, plus oom_score_adj."""
     n = node_at(s, node)
@@ -344,7 +343,7 @@ def _worst_pod(s, node):
     return best
 
 
-@nb.njit
+@inner
 def node_out_of_memory(s, node, t):
     """Pods together have passed their cap (the kernel kills), or the node itself is full (it stands still)."""
     n = node_at(s, node)
@@ -365,7 +364,7 @@ def node_out_of_memory(s, node, t):
         oom_kill(s, pod, t)
 
 
-@nb.njit
+@inner
 def end_stall(s, node, t):
     """The OOM killer has made room at last; the node's processes go on."""
     n = node_at(s, node)
@@ -383,7 +382,7 @@ def end_stall(s, node, t):
     tell(s, E_STALL_END, -1, node, n.mem, True)
 
 
-@nb.njit
+@inner
 def keep_alive_over(s, pod, w, t):
     """KeepAliveTimeout of a kept connection: close it if it has been idle for so long, else look again."""
     wk = worker_at(s, pod, w)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
-
 from seawall.twin.kernel.access import req_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import FREE, PLANNED
 from seawall.twin.kernel.timers import forget_client, forget_proxy
 
 
-@nb.njit
+@inner
 def take(s):
     """A free place for an attempt, all its fields fresh. The main loop makes sure that there is one."""
     r = s.free
@@ -33,7 +32,7 @@ def take(s):
     return r
 
 
-@nb.njit
+@inner
 def give(s, r):
     """Client and server are both done with the attempt."""
     q = req_at(s, r)

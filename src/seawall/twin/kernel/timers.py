@@ -3,47 +3,47 @@
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-import numba as nb
 import numpy as np
 
 from seawall.twin.kernel.access import heap_at, list_at, req_at
+from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import T_CLIENT
 
 _GEN_MASK = (1 << 24) - 1
 _INDEX_MASK = (1 << 32) - 1
 
 
-@nb.njit
+@inner
 def payload(kind, gen, index):
     """kind << 56 | generation (24 bits) << 32 | index (32 bits)."""
     return (kind << 56) | ((gen & _GEN_MASK) << 32) | index
 
 
-@nb.njit
+@inner
 def kind_of(p):
     """The kind of timer in a payload."""
     return p >> 56
 
 
-@nb.njit
+@inner
 def gen_of(p):
     """The generation in a payload: a timer whose owner has another by now is void."""
     return (p >> 32) & _GEN_MASK
 
 
-@nb.njit
+@inner
 def index_of(p):
     """The index in a payload."""
     return p & _INDEX_MASK
 
 
-@nb.njit
+@inner
 def same_gen(p, gen):
     """Whether the timer still belongs to the generation that set it."""
     return gen_of(p) == (gen & _GEN_MASK)
 
 
-@nb.njit
+@inner
 def push(s, t, p):
     """Set a timer. The main loop makes sure that there is room."""
     i = s.heap
@@ -61,7 +61,7 @@ def push(s, t, p):
     here.p = p
 
 
-@nb.njit
+@inner
 def pop(s):
     """Remove the earliest timer; it stands in place 0 before."""
     n = s.heap - 1
@@ -92,7 +92,7 @@ def pop(s):
     here.p = p
 
 
-@nb.njit
+@inner
 def await_client(s, r, deadline):
     """Put attempt `r` at the end of the clients' deadlines."""
     q = req_at(s, r)
@@ -109,7 +109,7 @@ def await_client(s, r, deadline):
     list_at(s, T_CLIENT).tail = r
 
 
-@nb.njit
+@inner
 def forget_client(s, r):
     """Take attempt `r` out of the clients' deadlines."""
     q = req_at(s, r)
@@ -127,7 +127,7 @@ def forget_client(s, r):
         req_at(s, q.c_next).c_prev = q.c_prev
 
 
-@nb.njit
+@inner
 def forget_proxy(s, r):
     """Take attempt `r` out of the proxy's deadlines, if it is in one of its lists."""
     q = req_at(s, r)
@@ -146,7 +146,7 @@ def forget_proxy(s, r):
         req_at(s, q.p_next).p_prev = q.p_prev
 
 
-@nb.njit
+@inner
 def await_proxy(s, r, which, deadline):
     """Put attempt `r` at the end of one of the proxy's lists, out of any other."""
     forget_proxy(s, r)
