@@ -1,0 +1,139 @@
+"""The verdicts as text for a terminal: the variants side by side, then what began each fall."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+import click
+
+from seawall.record import words
+from seawall.record.fragments import headline
+from seawall.record.record import Record
+from seawall.record.verdict import Verdict
+from seawall.record.vocabulary import KINDS
+
+LABEL = 22
+COLUMN = 16
+_OUTCOMES = ("failed", "timed_out", "refused", "shed", "under_way")
+_STATES = {True: ("STANDS", "green"), False: ("FALLS", "red"), None: ("no verdict", "yellow")}
+
+
+def summary(records: Sequence[Record], verdicts: Sequence[Verdict], width: int = 80) -> str:
+    """All of it as one text, with colours as ANSI codes (`click.echo` takes them out where they do not belong)."""
+    parts = [_heading(records, verdicts, width)]
+    side_by_side = max(1, (width - LABEL) // COLUMN)
+    for first in range(0, len(verdicts), side_by_side):
+        parts.append(_table(verdicts[first : first + side_by_side]))
+    parts += [text for v in verdicts for text in _causes(v, width)]
+    parts += _notes(records, width)
+    parts += _provisional(records, width)
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(records: Sequence[Record], verdicts: Sequence[Verdict], width: int) -> str:
+    described = records[0].description
+    facts = f"seed {described['seed']} · seawall {described['version']}"
+    name = click.style(str(described["fleet"]), bold=True)
+    text = str(described.get("completed", {}).get("description") or "")
+    lines = [f"{name} · {facts}", textwrap.fill(text, width) if text else "", headline(verdicts)]
+    return "\n".join(line for line in lines if line)
+
+
+def _table(verdicts: Sequence[Verdict]) -> str:
+    lines = [" " * LABEL + "".join(click.style(_cell(v.name), bold=True) for v in verdicts)]
+    states = [_STATES[v.stands] for v in verdicts]
+    lines.append("verdict".ljust(LABEL) + "".join(click.style(_cell(w), fg=c, bold=True) for w, c in states))
+    for label, cells in _rows(verdicts):
+        if any(cell != words.NONE for cell in cells):
+            lines.append((label.ljust(LABEL) + "".join(_cell(cell) for cell in cells)).rstrip())
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    short = text if len(text) < COLUMN else text[: COLUMN - 2] + "…"
+    return short.ljust(COLUMN)
+
+
+def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
+    """Each row's label and its cells, one a variant."""
+    if any(v.provisional for v in verdicts):
+        yield "", ["provisional" if v.provisional else "" for v in verdicts]
+    yield "requests sent", [words.count(v.requests["sent"]) for v in verdicts]
+    for i, objective in enumerate(verdicts[0].objectives):
+        label = words.objective_name(objective.name)
+        yield (
+            label,
+            [_judged(v.objectives[i].name, v.objectives[i].actual, v.objectives[i].met) for v in verdicts],
+        )
+    for name in _OUTCOMES:
+        if any(v.requests[name] for v in verdicts):
+            yield name.replace("_", " "), [words.count(v.requests[name]) for v in verdicts]
+    promised = [objective.name for objective in verdicts[0].objectives]
+    for name in ("p50", "p95", "p99"):
+        if f"{name}_ms" in promised:
+            continue
+        yield name, [words.milliseconds(v.latency_ms[name]) for v in verdicts]
+    for key, label in (("sent_in_wave", "sent in the wave"), ("answered_in_wave", "answered")):
+        yield label, [_per(words.count(v.rates[key]), "/s") for v in verdicts]
+    for key, label in (
+        ("pods", "most pods"),
+        ("nodes", "most nodes"),
+        ("nodes_not_ready", "nodes not ready"),
+    ):
+        yield label, [words.count(v.peak[key]) for v in verdicts]
+    yield "largest pod", [words.mib(v.peak["pod_memory_mib"]) for v in verdicts]
+    yield "OOM kills", [words.count(v.oom_kills) for v in verdicts]
+    yield "restarts", [words.count(v.restarts) for v in verdicts]
+    costs = [v.cost for v in verdicts]
+    yield "cost at peak", [_per(words.money(c["per_hour_at_peak"], c["currency"]), "/h") for c in costs]
+    yield "a user, a month", [words.money(c["per_concurrent_user_month"], c["currency"]) for c in costs]
+    for i, expected in enumerate(verdicts[0].expectations):
+        cells = [("met" if v.expectations[i].met else "MISSED", v.expectations[i].actual) for v in verdicts]
+        yield expected.name, [f"{word} ({words.count(actual)})" for word, actual in cells]
+
+
+def _judged(name: str, actual: float | None, met: bool) -> str:
+    return words.objective_value(name, actual) + ("" if met else " ✗")
+
+
+def _per(value: str, unit: str) -> str:
+    return value if value == words.NONE else value + unit
+
+
+def _causes(verdict: Verdict, width: int) -> list[str]:
+    cause, loss = verdict.first_cause, verdict.first_loss
+    if cause is not None:
+        said = f" ({cause.message})" if cause.message else ""
+        text = f"{words.clock(cause.t)} {cause.object}: {KINDS[cause.kind]}{said}"
+    elif loss is not None:
+        text = f"{words.clock(loss.asked)} {words.objective_name(loss.objective)} lost; no event explains it"
+    else:
+        return []
+    return [textwrap.fill(f"{verdict.name} falls, first cause: {text}", width, subsequent_indent="  ")]
+
+
+def _notes(records: Sequence[Record], width: int) -> list[str]:
+    notes: dict[str, str] = {}
+    for record in records:
+        notes |= record.description.get("notes") or {}
+    lines = [
+        textwrap.fill(f"  {key}: {text}", width, subsequent_indent="    ") for key, text in notes.items()
+    ]
+    return ["\n".join(["given with the fleet, to compare:", *lines])] if lines else []
+
+
+def _provisional(records: Sequence[Record], width: int) -> list[str]:
+    assumptions = {path for record in records for path in record.description.get("assumptions") or {}}
+    defaults = {path for record in records for path in record.description.get("defaults") or []}
+    if not assumptions and not defaults:
+        return []
+    counted = words.listed(
+        [
+            words.plural(len(found), what)
+            for found, what in ((assumptions, "assumption"), (defaults, "default"))
+            if found
+        ]
+    )
+    text = f"provisional: {counted} stand for what nobody has measured; the verdicts hold as far as they do"
+    return [textwrap.fill(text, width, subsequent_indent="  ")]
