@@ -91,6 +91,7 @@ class Kubelet:
 
     def _terminate(self, pod: Pod, reason: str) -> None:
         world = self.world
+        pod.draining_since_s = world.now
         world.hear(world.kernel.drain(pod.slot))
         grace = world.fleet.deployment.termination_grace_s
         world.agenda.at(world.now + grace, lambda t: self.remove(pod, reason))
@@ -165,7 +166,9 @@ class Kubelet:
             self._died(pod)
             return False
         if kind == layout.E_DRAINED:
-            world.agenda.at(world.now, lambda t: self.remove(pod, "has finished its requests"))
+            # Until the balancer knows better it still sends here, and is refused.
+            until = max(world.now, pod.draining_since_s + 1.5 * world.fleet.file.platform.endpoints_delay)
+            world.agenda.at(until, lambda t: self.remove(pod, "has finished its requests"))
             return False
         self._tell_pod_event(kind, pod, value)
         return False

@@ -33,6 +33,7 @@ class Pod:
     slot: int = -1
     used_before_s: float = 0.0
     """CPU seconds of earlier containers of this pod, which a kubelet no longer counts."""
+    draining_since_s: float = _NEVER
     restarts: int = 0
     last_start_s: float = _NEVER
 

@@ -14,6 +14,9 @@ from seawall.traffic import closed, sampling
 # States of an attempt of a request.
 FREE, PLANNED, QUEUED, CONNECTING, BELIEVES, ACCEPTABLE, SERVING, TURNAROUND = range(8)
 
+NOWHERE = -1
+"""The pod of an attempt whose server has vanished."""
+
 # Who sent it.
 BY_USER, BY_ARRIVAL, BY_PROBE = range(3)
 

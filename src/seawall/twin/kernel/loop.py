@@ -23,7 +23,6 @@ from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.containers import main_done, maintain, probe, probe_late, start_container, started
 from seawall.twin.kernel.cpu import advance, changed, pop_job, throttle, tree_build, unthrottle
 from seawall.twin.kernel.layout import (
-    ABSENT,
     C_DRAIN,
     C_ENDPOINTS,
     C_KILL,
@@ -72,6 +71,7 @@ from seawall.twin.kernel.serving import (
     keep_alive_over,
     kill_container,
     node_out_of_memory,
+    remove_pod,
 )
 from seawall.twin.kernel.timers import gen_of, index_of, kind_of, pop, push, same_gen
 
@@ -187,8 +187,7 @@ def _command(s, command, a, b):
     elif command == C_DRAIN:
         drain(s, a, t)
     elif command == C_REMOVE:
-        kill_container(s, a, t)
-        pod_at(s, a).state = ABSENT
+        remove_pod(s, a, t)
     elif command == C_ENDPOINTS:
         set_endpoints(s, a, t)
 

@@ -20,6 +20,7 @@ from seawall.twin.kernel.layout import (
     CONNECTING,
     E_OVERFLOW,
     LISTENING,
+    NOWHERE,
     REDISPATCH,
     REFUSED,
     RESEND,
@@ -111,6 +112,9 @@ def send_syn_later(s, r, t):
 def syn(s, r, t):
     """A SYN (the first or a later one) reaches the pod of the attempt."""
     pod = req_at(s, r).pod
+    if pod == NOWHERE:
+        send_syn_later(s, r, t)
+        return
     p = pod_at(s, pod)
     if p.state == ABSENT:
         send_syn_later(s, r, t)
@@ -126,11 +130,10 @@ def syn(s, r, t):
 def resend(s, r, t):
     """Data sent again by one who believes itself connected."""
     q = req_at(s, r)
-    p = pod_at(s, q.pod)
-    if p.state != LISTENING:
+    if q.pod == NOWHERE or pod_at(s, q.pod).state != LISTENING:
         # The pod answers with a reset: it knows no such connection.
         connect_failed(s, r, t, REFUSED)
-    elif p.waiting < params_at(s, 0).backlog:
+    elif pod_at(s, q.pod).waiting < params_at(s, 0).backlog:
         enter(s, r, q.pod, t)
     else:
         q.tries += 1

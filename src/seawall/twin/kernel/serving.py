@@ -5,6 +5,7 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import (
     bin_at,
+    endpoint_at,
     kept_at,
     node_at,
     node_pod_at,
@@ -14,11 +15,12 @@ from seawall.twin.kernel.access import (
     user_at,
     worker_at,
 )
-from seawall.twin.kernel.balancer import release
+from seawall.twin.kernel.balancer import answer_503, dispatch, release
 from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.cpu import cancel_job, clear_jobs, share_node
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
+    ABSENT,
     ANSWERED,
     BY_PROBE,
     BY_USER,
@@ -32,9 +34,11 @@ from seawall.twin.kernel.layout import (
     E_STALL_END,
     FAILED,
     FOR_NOTHING,
+    FREE,
     GUNICORN,
     KEPT,
     LISTENING,
+    NOWHERE,
     PER_CONNECTION,
     STALL_END,
     STARTING,
@@ -45,6 +49,7 @@ from seawall.twin.kernel.layout import (
     W_STARTING,
 )
 from seawall.twin.kernel.memory import add as add_memory
+from seawall.twin.kernel.network import send_syn_later
 from seawall.twin.kernel.outcomes import bin_of, end_attempt
 from seawall.twin.kernel.server import accept_next, begin_work, dequeue, drain_queue, idle_remove, spawn
 from seawall.twin.kernel.slots import give
@@ -260,6 +265,46 @@ def kill_container(s, pod, t):
     p.fails = 0
     p.probe_out = 0
     p.oom_due = 0
+
+
+@inner
+def _seek_another(s, r, t):
+    """The server of an attempt that is still being connected has vanished."""
+    q = req_at(s, r)
+    if q.at_proxy == 0:
+        # Nobody answers at its address: the client's kernel goes on sending SYNs into the void.
+        q.gen += 1
+        q.pod = NOWHERE
+        send_syn_later(s, r, t)
+        return
+    left = q.retries_left
+    release(s, r, t)
+    q.gen += 1
+    q.pod = NOWHERE
+    q.retries_left = left - 1
+    if left > 0 and params_at(s, 0).redispatch:
+        dispatch(s, r, t)
+    else:
+        answer_503(s, r, t)
+
+
+@inner
+def remove_pod(s, pod, t):
+    """A pod vanishes with its address; its place will be another's."""
+    kill_container(s, pod, t)
+    p = pod_at(s, pod)
+    p.state = ABSENT
+    if p.endpoint >= 0:
+        last = s.endpoints - 1
+        for i in range(p.endpoint, last):
+            endpoint_at(s, i).x = endpoint_at(s, i + 1).x
+            pod_at(s, endpoint_at(s, i).x).endpoint = i
+        p.endpoint = -1
+        s.endpoints = last
+    for r in range(s.n_reqs):
+        q = req_at(s, r)
+        if q.state != FREE and q.pod == pod:
+            _seek_another(s, r, t)
 
 
 @inner
