@@ -145,6 +145,13 @@ def test_a_damaged_line_is_counted_and_the_others_are_read(log, text: bytes) -> 
     assert any("1 of 3 lines could not be read (line 2)" in note for note in read.notes)
 
 
+def test_the_first_damaged_lines_are_named_whatever_is_wrong_with_them(log) -> None:
+    no_date = GOOD.replace(b"17/", b"32/")
+    read = log(GOOD * 20 + (no_date + b"odd\n") * 4)
+    assert (read.damaged, read.damaged_lines) == (8, (21, 22, 23, 24, 25))
+    assert any("line 21, 22, 23, 24, 25, ..." in note for note in read.notes)
+
+
 def test_blank_lines_are_neither_requests_nor_damage(log) -> None:
     read = log(b"\n\r\n" + GOOD + b"\n   \n" + GOOD)
     assert (len(read), read.lines, read.blank, read.damaged) == (2, 6, 4, 0)
@@ -162,6 +169,14 @@ def test_a_log_that_is_out_of_order_is_put_in_order(log) -> None:
     read = log(b"".join(lines))
     assert [read.paths[p] for p in read.path] == ["/1", "/3", "/2", "/0"]
     assert (read.first, read.last, read.out_of_order) == (AT, AT + 6, 2)
+
+
+def test_requests_of_the_same_second_keep_their_order(log) -> None:
+    seconds = [n * 7 % 3 for n in range(300)]
+    lines = [GOOD.replace(b":03 ", b":0%d " % s).replace(b"/a", b"/%d" % n) for n, s in enumerate(seconds)]
+    read = log(b"".join(lines))
+    expected = sorted(range(300), key=lambda n: (seconds[n], n))
+    assert [int(read.paths[p][1:]) for p in read.path] == expected
 
 
 def test_a_change_of_the_clock_does_not_move_the_requests(log) -> None:

@@ -219,7 +219,8 @@ def test_chunks_do_not_change_recorded_arrivals(
 
 
 def test_where_ends_were_stamped_requests_are_put_in_order_across_seconds() -> None:
-    times = np.sort(np.floor(np.random.default_rng(1).uniform(0, 50, 400)) + 0.75)  # ends less a duration
+    times = np.sort(np.random.default_rng(1).uniform(0, 50, 400))  # ends less durations
+    times -= times[0] - 0.25
     requests = Requests(times, np.zeros(400, dtype=np.int32), np.arange(400), 400, True)
     all_at_once = arrivals_from_requests(requests, 1)
     found = gathered(all_at_once)

@@ -71,6 +71,7 @@ def test_scaling_times_and_levels_scales_the_area(shape: Shape, factor: float) -
         ("10 for 1m, wall to 1000, hold 5m, -> 10 at once, hold 5m", (60.0, 360.0)),
         ("0 -> 100 in 60s, hold 1m, -> 0 in 60s, hold 1m", (0.0, 180.0)),
         ("0 -> 100 in 200s", (0.0, 200.0)),
+        ("0 -> 100 in 60s, hold 5m, -> 95 in 60s", (0.0, 420.0)),
         ("0 -> 100 in 60s, hold 1m, -> 0 in 60s", (0.0, 180.0)),
         ("0 -> 100 in 100s, hold 5m, -> 0 at once", (0.0, 90.0)),
         ("5 for 1m, -> 50 in 1m, -> 5 in 1m, hold 1m, -> 80 in 1m, -> 5 in 1m, hold 5m", (60.0, 360 - 0.4)),
