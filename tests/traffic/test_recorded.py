@@ -57,7 +57,7 @@ def test_lines_without_a_request_do_not_arrive(tmp_path: Path) -> None:
     path.write_text(GOOD + GOOD.replace("GET /a HTTP/1.1", "-"))
     assert sum(len(chunk) for chunk in read_recording(path).arrivals(1)) == 1
     path.write_text(GOOD.replace("GET /a HTTP/1.1", "-"))
-    with pytest.raises(InputError, match="no requests") as caught:
+    with pytest.raises(InputError, match="none of the log's lines holds a request") as caught:
         read_recording(path).arrivals(1)
     assert caught.value.file == str(path)
 

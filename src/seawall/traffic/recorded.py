@@ -80,9 +80,12 @@ class Recording:
         `from_s` and `for_s` are on the recording's own clock, before `speed`. Raises InputError if nothing of
         the recording lies there, or for a factor that is not above 0.
         """
+        requests = None if self.log is None else _requests(self.log, self.classifier)
+        if requests is not None and not requests.times_s.size:
+            empty = "none of the log's lines holds a request; give a log of requests that were made"
+            raise InputError(empty, file=self.source)
         try:
-            if self.log is not None:
-                requests = _requests(self.log, self.classifier)
+            if requests is not None:
                 return arrivals_from_requests(
                     requests, seed, speed=speed, from_s=from_s, for_s=for_s, multiply=multiply, chunk=chunk
                 )
