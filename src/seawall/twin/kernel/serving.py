@@ -395,7 +395,9 @@ def node_out_of_memory(s, node, t):
     n.oom_due = 0
     if n.stalled or n.present == 0:
         return
-    if n.mem > n.capacity:
+    # Where the cap leaves the node's own processes their room, it is reached first, whatever the step was.
+    capped = n.pods_cap + n.system <= n.capacity
+    if n.mem > n.capacity and not capped:
         n.stalled = 1
         n.stall_until = t + n.stall_s
         share_node(s, node, t)
