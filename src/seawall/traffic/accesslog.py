@@ -384,7 +384,7 @@ def _iso_time(stamp: bytes) -> float | None:
     """Seconds since 1970 of nginx's `$time_iso8601`; without a zone it is UTC."""
     try:
         time = datetime.fromisoformat(stamp.decode("ascii"))
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
     return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
 

@@ -233,7 +233,7 @@ def _time_of(text: str) -> float | None:
         return time if abs(time) < 1e20 else None
     try:
         when = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
     return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
 
