@@ -25,7 +25,7 @@ check: $(SET_UP_DEV)  ## ruff, mypy and the import rule
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: $(SET_UP_DEV)  ## every figure beside its rival, one JSON object a line
 	@set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script --json; done

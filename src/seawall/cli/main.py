@@ -86,13 +86,13 @@ def run(args: Sequence[str]) -> int:
 def _ended_by(error: BaseException) -> int:
     """Say on standard error what an exception means, and return the exit code for it."""
     match error:
-        case SystemExit():
+        case SystemExit() if not isinstance(error.__context__, BrokenPipeError):
             raise error
         case KeyboardInterrupt() | click.Abort():
             return _say("interrupted", Code.INTERRUPTED)
         case Terminated():
             return _say("terminated", Code.TERMINATED)
-        case BrokenPipeError():
+        case BrokenPipeError() | SystemExit():  # click makes the second of the first
             return _output_closed()
         case InputError():
             return _say(str(error), Code.WRONG_INPUT, named=error.file is None)
