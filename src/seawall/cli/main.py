@@ -76,23 +76,35 @@ def run(args: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        code = root.main(args=list(args), prog_name="seawall", standalone_mode=False)
+        code = _invoke(list(args))
         sys.stdout.flush()
     except BaseException as error:
         return _ended_by(error)
-    return code if isinstance(code, int) else Code.DONE
+    return code
+
+
+def _invoke(args: list[str]) -> int:
+    """What click's own `main` does, but for its own ends: it takes a closed output for a failure with code 1."""
+    if "_SEAWALL_COMPLETE" in os.environ:
+        root.main(args, prog_name="seawall")  # a shell asks how to complete a line
+    try:
+        with root.make_context("seawall", args) as context:
+            root.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    return Code.DONE
 
 
 def _ended_by(error: BaseException) -> int:
     """Say on standard error what an exception means, and return the exit code for it."""
     match error:
-        case SystemExit() if not isinstance(error.__context__, BrokenPipeError):
+        case SystemExit():
             raise error
         case KeyboardInterrupt() | click.Abort():
             return _say("interrupted", Code.INTERRUPTED)
         case Terminated():
             return _say("terminated", Code.TERMINATED)
-        case BrokenPipeError() | SystemExit():  # click makes the second of the first
+        case BrokenPipeError():
             return _output_closed()
         case InputError():
             return _say(str(error), Code.WRONG_INPUT, named=error.file is None)
