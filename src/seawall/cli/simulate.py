@@ -47,7 +47,9 @@ def command(
     lines: tuple[str, ...],
     jobs: int | None,
 ) -> None:
-    """Does the fleet stand? Simulate it under its traffic and print the verdict.
+    """Does the fleet stand? Its variants, run side by side.
+
+    Simulates the fleet under its traffic and prints the verdicts.
 
     NAME_OR_FILE is a fleet file, or a bundled story (passporter). All variants of the file run, side by side,
     or those named with --variant.

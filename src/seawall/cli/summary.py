@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 from seawall.record import words
 from seawall.record.fragments import headline
+from seawall.record.objectives import Objective
 from seawall.record.record import Record
 from seawall.record.verdict import Verdict
 from seawall.record.vocabulary import KINDS
 
-LABEL = 22
+LABEL = 29
 COLUMN = 16
+LONGEST = 40
 _OUTCOMES = ("failed", "timed_out", "refused", "shed", "under_way")
 _STATES = {True: ("STANDS", "green"), False: ("FALLS", "red"), None: ("no verdict", "yellow")}
 
@@ -22,9 +25,10 @@ _STATES = {True: ("STANDS", "green"), False: ("FALLS", "red"), None: ("no verdic
 def summary(records: Sequence[Record], verdicts: Sequence[Verdict], width: int = 80) -> str:
     """All of it as one text, with colours as ANSI codes (`click.echo` takes them out where they do not belong)."""
     parts = [_heading(records, verdicts, width)]
-    side_by_side = max(1, (width - LABEL) // COLUMN)
+    column = min(LONGEST, max([COLUMN, *(len(v.name) + 2 for v in verdicts)]))
+    side_by_side = max(1, (width - LABEL) // column)
     for first in range(0, len(verdicts), side_by_side):
-        parts.append(_table(verdicts[first : first + side_by_side]))
+        parts.append(_table(verdicts[first : first + side_by_side], column))
     parts += [text for v in verdicts for text in _causes(v, width)]
     parts += _notes(records, width)
     parts += _provisional(records, width)
@@ -40,19 +44,29 @@ def _heading(records: Sequence[Record], verdicts: Sequence[Verdict], width: int)
     return "\n".join(line for line in lines if line)
 
 
-def _table(verdicts: Sequence[Verdict]) -> str:
-    lines = [" " * LABEL + "".join(click.style(_cell(v.name), bold=True) for v in verdicts)]
+def _table(verdicts: Sequence[Verdict], column: int) -> str:
     states = [_STATES[v.stands] for v in verdicts]
-    lines.append("verdict".ljust(LABEL) + "".join(click.style(_cell(w), fg=c, bold=True) for w, c in states))
-    for label, cells in _rows(verdicts):
-        if any(cell != words.NONE for cell in cells):
-            lines.append((label.ljust(LABEL) + "".join(_cell(cell) for cell in cells)).rstrip())
-    return "\n".join(lines)
+    lines = [
+        _line(column, "", [v.name for v in verdicts], [{"bold": True} for _ in verdicts]),
+        _line(
+            "verdict", [word for word, _ in states], [{"bold": True, "fg": colour} for _, colour in states]
+        ),
+    ]
+    rows = [(label, cells) for label, cells in _rows(verdicts) if any(cell != words.NONE for cell in cells)]
+    return "\n".join(lines + [_line(column, label, cells) for label, cells in rows])
 
 
-def _cell(text: str) -> str:
-    short = text if len(text) < COLUMN else text[: COLUMN - 2] + "…"
-    return short.ljust(COLUMN)
+def _line(
+    column: int, label: str, cells: Sequence[str], styles: Sequence[dict[str, Any]] | None = None
+) -> str:
+    """A row; spaces fill the columns but the last, `column` characters wide."""
+    texts = [cell if len(cell) < column else cell[: column - 2] + "…" for cell in cells]
+    gaps = [" " * (column - len(text)) for text in texts[:-1]] + [""]
+    styled = [
+        click.style(text, **style) for text, style in zip(texts, styles or [{}] * len(texts), strict=True)
+    ]
+    row = label.ljust(LABEL) + "".join(text + gap for text, gap in zip(styled, gaps, strict=True))
+    return row.rstrip()
 
 
 def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
@@ -61,19 +75,18 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
         yield "", ["provisional" if v.provisional else "" for v in verdicts]
     yield "requests sent", [words.count(v.requests["sent"]) for v in verdicts]
     for i, objective in enumerate(verdicts[0].objectives):
-        label = words.objective_name(objective.name)
-        yield (
-            label,
-            [_judged(v.objectives[i].name, v.objectives[i].actual, v.objectives[i].met) for v in verdicts],
-        )
+        if objective.name.startswith("served"):
+            yield _bound(objective), [_judged(v.objectives[i]) for v in verdicts]
     for name in _OUTCOMES:
         if any(v.requests[name] for v in verdicts):
             yield name.replace("_", " "), [words.count(v.requests[name]) for v in verdicts]
-    promised = [objective.name for objective in verdicts[0].objectives]
+    promised = {objective.name: i for i, objective in enumerate(verdicts[0].objectives)}
     for name in ("p50", "p95", "p99"):
-        if f"{name}_ms" in promised:
-            continue
-        yield name, [words.milliseconds(v.latency_ms[name]) for v in verdicts]
+        if f"{name}_ms" not in promised:
+            yield name, [words.milliseconds(v.latency_ms[name]) for v in verdicts]
+    for name, i in promised.items():
+        if not name.startswith("served"):
+            yield _bound(verdicts[0].objectives[i]), [_judged(v.objectives[i]) for v in verdicts]
     for key, label in (("sent_in_wave", "sent in the wave"), ("answered_in_wave", "answered")):
         yield label, [_per(words.count(v.rates[key]), "/s") for v in verdicts]
     for key, label in (
@@ -93,8 +106,15 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
         yield expected.name, [f"{word} ({words.count(actual)})" for word, actual in cells]
 
 
-def _judged(name: str, actual: float | None, met: bool) -> str:
-    return words.objective_value(name, actual) + ("" if met else " ✗")
+def _bound(objective: Objective) -> str:
+    """`p99 ≤ 800 ms`: an objective's name with its target."""
+    sign = "≥" if objective.name.startswith("served") else "≤"
+    name = words.objective_name(objective.name).removesuffix(", whole run")
+    return f"{name} {sign} {words.objective_value(objective.name, objective.target)}"
+
+
+def _judged(objective: Objective) -> str:
+    return words.objective_value(objective.name, objective.actual) + ("" if objective.met else " ✗")
 
 
 def _per(value: str, unit: str) -> str:
