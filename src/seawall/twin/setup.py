@@ -109,14 +109,17 @@ def _set_server(p: Any, fleet: Fleet) -> None:
 def _set_memory(p: Any, fleet: Fleet) -> None:
     service = fleet.file.service
     m, start, server = service.memory, service.start, service.server
-    processes = 0
+    processes, p["m_growth"], p["growth_requests"] = 0, m.growth, m.growth_requests
+    p["m_main"] = m.base
     if isinstance(server, ApachePrefork) and server.mod_wsgi != "embedded":
         processes = server.mod_wsgi.processes
+        p["m_main"] += processes * m.worker
+        p["m_growth"] *= processes
+        p["growth_requests"] *= processes
     elif isinstance(server, GunicornSync) and server.preload_app:
         processes = 1
-    p["m_main"] = m.base + processes * m.application
-    p["m_worker"], p["m_app"], p["m_growth"] = m.worker, m.application, m.growth
-    p["growth_requests"], p["m_leak"] = m.growth_requests, m.leak_per_request
+    p["m_main"] += processes * m.application
+    p["m_worker"], p["m_app"], p["m_leak"] = m.worker, m.application, m.leak_per_request
     p["start_cpu"] = start.cpu + processes * start.application_cpu
     p["start_wait"] = start.wait
     p["app_cpu"], p["worker_cpu"] = start.application_cpu, start.worker_cpu
@@ -130,9 +133,11 @@ def _set_balancer(p: Any, fleet: Fleet) -> None:
         return
     p["balance"] = _BALANCE[balancer.balance]
     p["maxconn"], p["maxqueue"] = balancer.maxconn, balancer.maxqueue
-    p["timeout_connect"], p["timeout_server"] = balancer.timeout_connect, balancer.timeout_server
+    # In HAProxy a time-out of 0 is none.
+    p["timeout_connect"] = balancer.timeout_connect or _FOREVER
+    p["timeout_server"] = balancer.timeout_server or _FOREVER
     queue = balancer.timeout_queue
-    p["timeout_queue"] = balancer.timeout_connect if queue is None else queue
+    p["timeout_queue"] = (balancer.timeout_connect if queue is None else queue) or _FOREVER
     p["retries"], p["redispatch"], p["reuse"] = balancer.retries, balancer.redispatch, balancer.http_reuse
 
 

@@ -14,6 +14,7 @@ from seawall.twin.kernel.access import endpoint_at, kept_at, node_at, params_at,
 from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
+    BELIEVES,
     E_NO_SERVER,
     E_QUEUE_TIMEOUT,
     FAILED,
@@ -218,6 +219,9 @@ def server_timeout(s, r, t):
         end_attempt(s, r, FAILED, t)
         q.gone = 1
     release(s, r, t)
+    if q.state == BELIEVES:
+        # The server never had this connection.
+        give(s, r)
 
 
 @inner

@@ -25,13 +25,15 @@ from seawall.twin.kernel.layout import (
     PER_CONNECTION,
     PLANNED,
     REFUSED,
+    RESEND,
     TIMED_OUT,
     USER,
     W_KEPT,
 )
 from seawall.twin.kernel.network import connect
 from seawall.twin.kernel.outcomes import bin_of, end_attempt, note_request
-from seawall.twin.kernel.server import accept_next, start_request
+from seawall.twin.kernel.server import start_request
+from seawall.twin.kernel.serving import free_worker
 from seawall.twin.kernel.slots import give, take
 from seawall.twin.kernel.timers import await_client, payload, push
 
@@ -44,7 +46,7 @@ def close_connection(s, user, t):
         wk = worker_at(s, u.pod, u.worker)
         if wk.gen == u.worker_gen and wk.state == W_KEPT and wk.req == -2 - user:
             wk.req = -1
-            accept_next(s, u.pod, u.worker, t)
+            free_worker(s, u.pod, u.worker, t)
         u.pod = -1
 
 
@@ -64,9 +66,10 @@ def _straight(s, r, t):
                     q.pod = pod
                     start_request(s, pod, w, r, t)
                     return
-                # The machine stands still: the request lies in the socket until the client gives up.
+                # The machine stands still: the request lies in the socket until it goes on.
                 q.state = BELIEVES
                 q.pod = pod
+                push(s, node_at(s, pod_at(s, pod).node).stall_until + 1e-6, payload(RESEND, q.gen, r))
                 return
             u.pod = -1
     if s.endpoints == 0:
@@ -154,8 +157,12 @@ def client_timeout(s, r, t):
 def load_users(s, first):
     """Set every user's first time; who is there from the start counts as connected."""
     for user in range(len(first)):
-        user_at(s, user).intended = first[user]
-        push(s, first[user], payload(USER, 0, user))
+        u = user_at(s, user)
+        u.intended = first[user]
+        if u.k > 0:
+            u.active = 1
+            s.users += 1
+        push(s, min(first[user], u.leave_s), payload(USER, 0, user))
 
 
 __all__ = [

@@ -12,6 +12,7 @@ from seawall.twin.kernel.cpu import add_job
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ABSENT,
+    BELIEVES,
     BY_PROBE,
     CONNECTING,
     E_AT_LIMIT,
@@ -54,8 +55,9 @@ def start_container(s, pod, t, warm):
     p.spawn_rate = 1
     p.full_since = -1.0
     p.state = STARTING
-    p.main_mem = par.m_main
-    add_memory(s, pod, par.m_main)
+    p.served = par.growth_requests if warm else 0
+    p.main_mem = par.m_main + (par.m_growth if warm and par.slots else 0.0)
+    add_memory(s, pod, p.main_mem)
     if warm:
         p.state = LISTENING
         first = min(max(par.start_servers, par.min_spare), par.max_workers)
@@ -132,6 +134,8 @@ def maintain(s, pod, t):
     p = pod_at(s, pod)
     par = params_at(s, 0)
     n = node_at(s, p.node)
+    if p.state != LISTENING:
+        return
     if n.stalled:
         push(s, n.stall_until + MAINTENANCE_SECONDS, payload(MAINTAIN, p.gen, pod))
         return
@@ -160,6 +164,9 @@ def probe(s, pod, t):
         push(s, n.stall_until + par.probe_period, payload(PROBE, p.gen, pod))
         return
     push(s, t + par.probe_period, payload(PROBE, p.gen, pod))
+    if p.probe_out:
+        # The kubelet asks again only when the last probe has had its answer or its time-out.
+        return
     if par.probe == TCP_PROBE:
         probe_result(s, pod, p.state == LISTENING and p.waiting < par.backlog)
         return
@@ -183,11 +190,11 @@ def probe_late(s, pod, t):
         return
     if node_at(s, p.node).stalled:
         # The kubelet stands still with its node.
-        push(s, node_at(s, p.node).stall_until, payload(PROBE_LATE, p.probe_gen, pod))
+        push(s, node_at(s, p.node).stall_until + 1e-6, payload(PROBE_LATE, p.probe_gen, pod))
         return
     r = p.probe_out - 1
     p.probe_out = 0
-    if req_at(s, r).state == CONNECTING:
+    if req_at(s, r).state == CONNECTING or req_at(s, r).state == BELIEVES:
         give(s, r)
     else:
         req_at(s, r).gone = 1

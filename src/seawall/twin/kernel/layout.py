@@ -110,9 +110,11 @@ POD_ROW = np.dtype(
 
 WORKER_ROW = np.dtype(
     [("state", "i8"), ("req", "i8"), ("gen", "i8"), ("mem", "f8"), ("served", "i8"), ("loaded", "i8"),
-     ("connections", "i8"), ("work_for", "i8"), ("since", "f8"), ("kept_timer", "i8"), ("in_slot", "i8")]
+     ("connections", "i8"), ("work_for", "i8"), ("since", "f8"), ("kept_timer", "i8"), ("in_slot", "i8"),
+     ("on_connection", "i8")]
 )  # fmt: skip
-"""A server process: `mem` is its own, without the request in flight."""
+"""A server process: `mem` is its own, without the request in flight; `connections` it has accepted so far,
+`on_connection` requests on the present one."""
 
 NODE_ROW = np.dtype(
     [("id", "i8"), ("cores", "f8"), ("runnable", "i8"), ("contended", "i8"), ("stalled", "i8"),

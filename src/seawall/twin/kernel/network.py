@@ -10,13 +10,14 @@ still had room, but whose last ACK finds it full, believes itself connected: its
 from __future__ import annotations
 
 # mypy: disable-error-code="no-untyped-def"
-from seawall.twin.kernel.access import node_at, params_at, pod_at, req_at, worker_at
+from seawall.twin.kernel.access import node_at, params_at, pod_at, req_at, user_at, worker_at
 from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ABSENT,
     ACCEPTABLE,
     BELIEVES,
+    BY_USER,
     CONNECTING,
     E_OVERFLOW,
     LISTENING,
@@ -29,9 +30,10 @@ from seawall.twin.kernel.layout import (
     T_SERVER,
     TIMED_OUT,
     TURNAROUND,
+    W_KEPT,
 )
 from seawall.twin.kernel.outcomes import end_attempt
-from seawall.twin.kernel.server import enqueue, idle_pop, start_request
+from seawall.twin.kernel.server import enqueue, idle_pop, new_connection, start_request
 from seawall.twin.kernel.slots import give
 from seawall.twin.kernel.timers import await_proxy, forget_proxy, payload, push
 
@@ -67,7 +69,7 @@ def enter(s, r, pod, t):
         await_proxy(s, r, T_SERVER, t + params_at(s, 0).timeout_server)
     if p.idle > 0 and node_at(s, p.node).stalled == 0:
         w = idle_pop(s, pod)
-        worker_at(s, pod, w).connections += 1
+        new_connection(s, pod, w)
         start_request(s, pod, w, r, t)
     else:
         q.state = ACCEPTABLE
@@ -127,12 +129,24 @@ def syn(s, r, t):
 
 
 @inner
+def _on_kept_connection(s, q):
+    """Whether the attempt lies in a connection that its user has kept and its server still keeps."""
+    if q.by != BY_USER or q.at_proxy or user_at(s, q.owner).pod != q.pod:
+        return False
+    u = user_at(s, q.owner)
+    wk = worker_at(s, u.pod, u.worker)
+    return wk.gen == u.worker_gen and wk.state == W_KEPT and wk.req == -2 - q.owner
+
+
+@inner
 def resend(s, r, t):
     """Data sent again by one who believes itself connected."""
     q = req_at(s, r)
     if q.pod == NOWHERE or pod_at(s, q.pod).state != LISTENING:
         # The pod answers with a reset: it knows no such connection.
         connect_failed(s, r, t, REFUSED)
+    elif _on_kept_connection(s, q) and node_at(s, pod_at(s, q.pod).node).stalled == 0:
+        start_request(s, q.pod, user_at(s, q.owner).worker, r, t)
     elif pod_at(s, q.pod).waiting < params_at(s, 0).backlog:
         enter(s, r, q.pod, t)
     else:

@@ -171,6 +171,7 @@ def start_request(s, pod, w, r, t):
     wk.req = r
     wk.since = t
     wk.in_slot = 0
+    wk.on_connection += 1
     p.busy += 1
     q.state = SERVING
     q.worker = w
@@ -212,11 +213,19 @@ def dequeue(s, pod):
 
 
 @inner
+def new_connection(s, pod, w):
+    """Worker `w` has accepted a connection."""
+    wk = worker_at(s, pod, w)
+    wk.connections += 1
+    wk.on_connection = 0
+
+
+@inner
 def accept_next(s, pod, w, t):
     """A free worker accepts the next connection, or waits for one."""
     p = pod_at(s, pod)
     if p.waiting > 0 and node_at(s, p.node).stalled == 0:
-        worker_at(s, pod, w).connections += 1
+        new_connection(s, pod, w)
         start_request(s, pod, w, dequeue(s, pod), t)
     else:
         idle_push(s, pod, w)
@@ -305,7 +314,7 @@ def warm_worker(s, pod):
     wk.kept_timer = 0
     wk.served = par.growth_requests
     wk.connections = 0
-    wk.mem = par.m_worker + par.m_growth + (par.m_app if par.embedded else 0.0)
+    wk.mem = par.m_worker + (0.0 if par.slots else par.m_growth) + (par.m_app if par.embedded else 0.0)
     p.alive += 1
     add_memory(s, pod, wk.mem)
     idle_push(s, pod, w)

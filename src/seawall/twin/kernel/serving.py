@@ -57,7 +57,7 @@ from seawall.twin.kernel.timers import payload, push
 
 
 @inner
-def exit_worker(s, pod, w, t):
+def _end_process(s, pod, w):
     """A worker process is gone, whatever it was doing has been dealt with."""
     p = pod_at(s, pod)
     wk = worker_at(s, pod, w)
@@ -68,9 +68,29 @@ def exit_worker(s, pod, w, t):
     wk.gen += 1
     wk.work_for = FOR_NOTHING
     p.alive -= 1
-    # gunicorn's arbiter starts another at once, Apache's parent at its next look.
+
+
+@inner
+def exit_worker(s, pod, w, t):
+    """A worker process ends by itself: gunicorn's arbiter starts another at once, Apache's parent as it sees fit.
+
+    One that was killed for memory comes back at the arbiter's next look, a second later at most: it would
+    find the memory as full as it was.
+    """
+    _end_process(s, pod, w)
+    p = pod_at(s, pod)
     if params_at(s, 0).server == GUNICORN and (p.state == STARTING or p.state == LISTENING):
         spawn(s, pod, t)
+
+
+@inner
+def free_worker(s, pod, w, t):
+    """A worker's connection is closed: the next one, or its end after MaxConnectionsPerChild (max_requests)."""
+    per_child = params_at(s, 0).per_child
+    if per_child > 0 and worker_at(s, pod, w).connections >= per_child:
+        exit_worker(s, pod, w, t)
+    else:
+        accept_next(s, pod, w, t)
 
 
 @inner
@@ -93,7 +113,7 @@ def _after_answer(s, pod, w, r, t):
     wk = worker_at(s, pod, w)
     wk.req = -1
     if p.state == LISTENING and par.keep_alive and q.gone == 0 and q.by != BY_PROBE:
-        more = par.max_keep_alive == 0 or wk.connections < par.max_keep_alive
+        more = par.max_keep_alive == 0 or wk.on_connection < par.max_keep_alive
         if par.balance == PER_CONNECTION and par.client_keep_alive and more:
             if q.by == BY_USER:
                 u = user_at(s, q.owner)
@@ -103,15 +123,12 @@ def _after_answer(s, pod, w, r, t):
                 wk.req = -2 - q.owner
             _keep(s, pod, w, t)
             return
-        if par.balance != PER_CONNECTION and par.reuse and q.at_proxy:
+        if par.balance != PER_CONNECTION and par.reuse and q.at_proxy and more:
             kept_at(s, pod, p.kept).x = w
             p.kept += 1
             _keep(s, pod, w, t)
             return
-    if par.per_child > 0 and wk.served >= par.per_child:
-        exit_worker(s, pod, w, t)
-    else:
-        accept_next(s, pod, w, t)
+    free_worker(s, pod, w, t)
 
 
 @inner
@@ -139,14 +156,17 @@ def finish(s, r, t):
     par = params_at(s, 0)
     wk = worker_at(s, pod, w)
     p.busy -= 1
+    # In daemon mode the application's memory is that of the daemon's processes, not of Apache's children.
+    gained = par.m_leak
+    if (p.served if par.slots else wk.served) < par.growth_requests:
+        gained += par.m_growth / par.growth_requests
+    if par.slots:
+        p.main_mem += gained
+    else:
+        wk.mem += gained
     p.served += 1
-    change = par.m_leak - q.mem
-    if wk.served < par.growth_requests and par.m_growth > 0.0:
-        step = par.m_growth / par.growth_requests
-        wk.mem += step
-        change += step
-    wk.mem += par.m_leak
     wk.served += 1
+    change = gained - q.mem
     q.mem = 0.0
     if change != 0.0:
         add_memory(s, pod, change)
@@ -206,7 +226,7 @@ def _unkeep(s, pod, w):
 
 @inner
 def kill_worker(s, pod, w, t):
-    """A worker process is killed; its request is lost."""
+    """A worker process is killed; its request is lost. Its server starts another at its next look."""
     p = pod_at(s, pod)
     wk = worker_at(s, pod, w)
     state = wk.state
@@ -230,7 +250,7 @@ def kill_worker(s, pod, w, t):
                 _next_in_application(s, pod, t)
             else:
                 _leave_slot_queue(s, pod, lost)
-    exit_worker(s, pod, w, t)
+    _end_process(s, pod, w)
     if lost >= 0:
         _lose(s, lost, t)
 
@@ -351,7 +371,9 @@ def oom_kill(s, pod, t):
     p.oom_kills += 1
     bin_at(s, bin_of(s, t)).oom_kills += 1
     w = _largest_worker(s, pod)
-    if params_at(s, 0).kill_process and w >= 0:
+    # In daemon mode the largest process is one of the daemon's, and with it goes what the children wait for:
+    # the twin takes it for the whole container.
+    if params_at(s, 0).kill_process and w >= 0 and params_at(s, 0).slots == 0:
         kill_worker(s, pod, w, t)
         # The world hears of the first few of a pod and counts the rest.
         if p.oom_kills <= 3:
@@ -415,7 +437,7 @@ def node_out_of_memory(s, node, t):
 def end_stall(s, node, t):
     """The OOM killer has made room at last; the node's processes go on."""
     n = node_at(s, node)
-    if n.present == 0 or n.stalled == 0:
+    if n.present == 0 or n.stalled == 0 or t < n.stall_until - 1e-9:
         return
     while n.mem > n.relief:
         pod = _worst_pod(s, node)
@@ -444,7 +466,4 @@ def keep_alive_over(s, pod, w, t):
     if wk.req == -1:
         _unkeep(s, pod, w)
     wk.req = -1
-    if params_at(s, 0).per_child > 0 and wk.served >= params_at(s, 0).per_child:
-        exit_worker(s, pod, w, t)
-    else:
-        accept_next(s, pod, w, t)
+    free_worker(s, pod, w, t)
