@@ -49,7 +49,10 @@ def _table(verdicts: Sequence[Verdict], column: int) -> str:
     lines = [
         _line(column, "", [v.name for v in verdicts], [{"bold": True} for _ in verdicts]),
         _line(
-            "verdict", [word for word, _ in states], [{"bold": True, "fg": colour} for _, colour in states]
+            column,
+            "verdict",
+            [word for word, _ in states],
+            [{"bold": True, "fg": colour} for _, colour in states],
         ),
     ]
     rows = [(label, cells) for label, cells in _rows(verdicts) if any(cell != words.NONE for cell in cells)]
