@@ -156,7 +156,7 @@ def _run(
     began = time.time()
     with Display([fleet.variant for fleet in fleets], compiled=is_compiled()) as display:
         records = simulate_all(fleets, seed, jobs or len(os.sched_getaffinity(0)), display.tell)
-    known = {str(warning) for fleet in fleets for warning in fleet.warnings}
+    known = {warning.anywhere for fleet in fleets for warning in fleet.warnings}
     for text in dict.fromkeys(str(w) for record in records for w in record.description["warnings"]):
         if text not in known:
             click.echo(f"warning: {text}", err=True)

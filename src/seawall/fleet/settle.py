@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from seawall.fleet.kubernetes import Deployment
@@ -21,6 +22,11 @@ class Warning:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.text}"
+
+    @property
+    def anywhere(self) -> str:
+        """The warning with the file's bare name: the same wherever the fleet lies, as a record must be."""
+        return f"{PurePath(self.file).name}:{self.line}: {self.text}"
 
 
 def warning(place: Place, path: Steps, text: str) -> Warning:

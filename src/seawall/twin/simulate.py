@@ -92,7 +92,7 @@ def _description(world: World) -> dict[str, Any]:
         "assumptions": dict(fleet.assumptions),
         "defaults": list(fleet.defaults),
         "notes": dict(file.notes),
-        "warnings": [*(str(w) for w in fleet.warnings), *work.notes],
+        "warnings": [*(w.anywhere for w in fleet.warnings), *work.notes],
         "bin_seconds": float(world.kernel.state["params"]["bin_s"][0]),
         "duration_s": work.end_s,
         "traffic_s": work.traffic_s,

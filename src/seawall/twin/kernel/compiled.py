@@ -9,4 +9,5 @@ from typing import Any
 
 import numba as nb
 
-inner: Any = nb.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_njit: Any = nb.njit
+inner: Any = _njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)

@@ -98,13 +98,13 @@ def sample_bin(s, t):
         mem_max = max(mem_max, p.mem_peak)
         mem_sum += p.mem
         p.peak_ever = max(p.peak_ever, p.mem_peak)
-        p.mem_peak = p.mem
+        p.mem_peak = min(p.mem, p.limit)
     share = 0.0
     for node in range(s.n_nodes):
         n = node_at(s, node)
         if n.present:
             share = max(share, n.mem_peak / n.capacity)
-            n.mem_peak = n.mem
+            n.mem_peak = min(n.mem, n.capacity)
             mem = n.system
             runnable = 0
             for i in range(n.pods):
