@@ -106,7 +106,10 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
     yield "a user, a month", [words.money(c["per_concurrent_user_month"], c["currency"]) for c in costs]
     for i, expected in enumerate(verdicts[0].expectations):
         cells = [("met" if v.expectations[i].met else "MISSED", v.expectations[i].actual) for v in verdicts]
-        yield expected.name, [f"{word} ({words.count(actual)})" for word, actual in cells]
+        yield (
+            expected.name,
+            [f"{word} ({words.objective_value(expected.name, actual)})" for word, actual in cells],
+        )
 
 
 def _bound(objective: Objective) -> str:
