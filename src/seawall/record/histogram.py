@@ -18,7 +18,8 @@ njit: Any = nb.njit
 """Numba's decorator; what it makes is called with NumPy scalars and records, which its types do not cover."""
 
 LINEAR = 128
-PER_DOUBLING = 64
+PLACE_BITS = 6
+PER_DOUBLING = 1 << PLACE_BITS
 TOP_BITS = 36
 BUCKETS = LINEAR + (TOP_BITS - 7) * PER_DOUBLING + 1
 
@@ -29,10 +30,10 @@ def bucket_of(seconds: float) -> int:
     us = seconds * 1e6
     if us < 128.0:
         return int(us) if us > 0.0 else 0
-    mantissa, exponent = math.frexp(us)
-    if exponent > TOP_BITS:
-        return BUCKETS - 1
-    return LINEAR + (exponent - 8) * PER_DOUBLING + int(mantissa * 128.0) - 64
+    # The bits of a float from 2**7 on: its exponent, then its mantissa, whose first 6 bits are the place within the
+    # doubling; so one shift counts places from 2**-1023 on.
+    places = np.float64(us).view(np.int64) >> (52 - PLACE_BITS)
+    return min(LINEAR + int(places) - ((1023 + 7) << PLACE_BITS), BUCKETS - 1)
 
 
 def bucket_edges() -> NDArray[np.float64]:

@@ -104,7 +104,12 @@ class Shape:
         """
         y = np.asarray(y, dtype=np.float64)
         total = self._areas[-1]
-        i = np.clip(np.searchsorted(self._areas, y, side="left") - 1, 0, self.times_s.size - 2)
+        if y.size and (level := self._held_level(y.min(), y.max())) is not None:
+            piece, a = level
+            # On a held level the general rule comes to d / a, digit for digit.
+            d = np.clip(y - self._areas[piece], 0.0, None)
+            return np.asarray(np.minimum(self.times_s[piece] + d / a, self.times_s[piece + 1]))
+        i = self._piece_of_area(y)
         d = np.clip(y - self._areas[i], 0.0, None)
         width, rise = self.times_s[i + 1] - self.times_s[i], self.levels[i + 1] - self.levels[i]
         slope = np.divide(rise, width, out=np.zeros_like(d), where=width > 0.0)
@@ -139,6 +144,18 @@ class Shape:
     def multiplied(self, factor: float) -> Shape:
         """`factor` times the levels over the same time."""
         return Shape(self.times_s, self.levels * factor, self.unit)
+
+    def _piece_of_area(self, y: ArrayLike) -> NDArray[np.intp]:
+        """The piece on which each area is reached."""
+        i = np.searchsorted(self._areas, y, side="left") - 1
+        return np.clip(i, 0, self.times_s.size - 2)
+
+    def _held_level(self, low: float, high: float) -> tuple[int, float] | None:
+        """The piece and its level where the areas from `low` to `high` are all reached on one held level above 0."""
+        first, last = (int(i) for i in self._piece_of_area(np.array([low, high])))
+        a = float(self.levels[first])
+        held = first == last and a > 0.0 and a == self.levels[first + 1]
+        return (first, a) if held and high <= self._areas[-1] else None
 
     def _piece(self, t: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
         """For each time, cut to the shape: its piece (at a step the later), seconds into it, rise by then."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from seawall.traffic.draws import uniform
 from seawall.twin.kernel.access import endpoint_at, kept_at, node_at, params_at, pod_at, req_at, worker_at
-from seawall.twin.kernel.compiled import inner
+from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     BELIEVES,
@@ -26,7 +26,7 @@ from seawall.twin.kernel.layout import (
     W_KEPT,
 )
 from seawall.twin.kernel.network import connect
-from seawall.twin.kernel.outcomes import bin_of, end_attempt
+from seawall.twin.kernel.outcomes import current_bin, end_attempt
 from seawall.twin.kernel.server import start_request
 from seawall.twin.kernel.slots import give
 from seawall.twin.kernel.timers import await_proxy, forget_proxy
@@ -143,7 +143,7 @@ def dispatch(s, r, t):
     pod = pick(s)
     if pod == NOBODY:
         if s.no_server_bin < 0:
-            s.no_server_bin = bin_of(s, t)
+            s.no_server_bin = current_bin(s)
             tell(s, E_NO_SERVER, -1, -1, 0.0, False)
         answer_503(s, r, t)
     elif pod == ALL_FULL:
@@ -156,7 +156,7 @@ def dispatch(s, r, t):
         send_to(s, r, pod, t)
 
 
-@inner
+@inlined
 def submit(s, r, t):
     """A client's attempt reaches the proxy."""
     req_at(s, r).retries_left = params_at(s, 0).retries
@@ -205,7 +205,7 @@ def try_again(s, r, t):
 def queue_timeout(s, r, t):
     """`timeout queue` has passed: 503."""
     if s.queue_timeout_bin < 0:
-        s.queue_timeout_bin = bin_of(s, t)
+        s.queue_timeout_bin = current_bin(s)
         tell(s, E_QUEUE_TIMEOUT, -1, -1, float(s.queued), False)
     _unqueue(s, r)
     answer_503(s, r, t)

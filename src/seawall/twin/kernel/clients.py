@@ -14,7 +14,7 @@ from seawall.twin.kernel.access import (
     worker_at,
 )
 from seawall.twin.kernel.balancer import random_endpoint, submit
-from seawall.twin.kernel.compiled import inner
+from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.layout import (
     ACCEPTABLE,
     BELIEVES,
@@ -31,7 +31,7 @@ from seawall.twin.kernel.layout import (
     W_KEPT,
 )
 from seawall.twin.kernel.network import connect
-from seawall.twin.kernel.outcomes import bin_of, end_attempt, note_request
+from seawall.twin.kernel.outcomes import current_bin, end_attempt, note_request
 from seawall.twin.kernel.server import start_request
 from seawall.twin.kernel.serving import free_worker
 from seawall.twin.kernel.slots import give, take
@@ -50,7 +50,7 @@ def close_connection(s, user, t):
         u.pod = -1
 
 
-@inner
+@inlined
 def _straight(s, r, t):
     """Without a proxy: on the user's own connection if the server still keeps it, else on a new one."""
     q = req_at(s, r)
@@ -85,7 +85,7 @@ def send(s, r, t):
     """One attempt leaves the client."""
     par = params_at(s, 0)
     s.attempts += 1
-    bin_at(s, bin_of(s, t)).attempts += 1
+    bin_at(s, current_bin(s)).attempts += 1
     await_client(s, r, t + par.client_timeout)
     if par.balance == PER_CONNECTION:
         _straight(s, r, t)
@@ -117,7 +117,7 @@ def user_asks(s, user, t):
     send(s, r, t)
 
 
-@inner
+@inlined
 def arrival(s, t):
     """The next open arrival comes."""
     r = take(s)

@@ -125,7 +125,8 @@ NODE_ROW = np.dtype(
 """A node: cores for pods, memory in bytes, whether it stands still. `relief`: what an OOM frees down to."""
 
 _GLOBALS = (
-    [("now", "f8"), ("heap", "i8"), ("free", "i8"), ("free_count", "i8"), ("urgent", "i8"), ("events", "i8"),
+    [("now", "f8"), ("soon_head", "i8"), ("soon_tail", "i8"),
+     ("heap", "i8"), ("free", "i8"), ("free_count", "i8"), ("urgent", "i8"), ("events", "i8"),
      ("endpoints", "i8"), ("turn", "i8"), ("q_head", "i8"), ("q_tail", "i8"), ("queued", "i8"),
      ("arrival", "i8"), ("arrivals", "i8"), ("arrivals_done", "i8"), ("arrival_count", "i8"), ("bin", "i8"),
      ("users", "i8"), ("sent", "i8"), ("answered", "i8"), ("failed", "i8"), ("timed_out", "i8"),

@@ -19,7 +19,7 @@ from seawall.twin.kernel.access import (
 )
 from seawall.twin.kernel.balancer import queue_timeout, server_timeout, set_endpoints, try_again
 from seawall.twin.kernel.clients import arrival, client_timeout, load_users, send_planned, user_asks
-from seawall.twin.kernel.compiled import inner
+from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.containers import main_done, maintain, probe, probe_late, start_container, started
 from seawall.twin.kernel.cpu import advance, changed, pop_job, throttle, tree_build, unthrottle
 from seawall.twin.kernel.layout import (
@@ -95,7 +95,7 @@ def _cpu_step(s, pod, t):
         unthrottle(s, pod, t)
 
 
-@inner
+@inlined
 def _wait_over(s, p, t):
     r = index_of(p)
     q = req_at(s, r)
@@ -209,6 +209,13 @@ def run(s, until, command, a, b):
             return R_REQUESTS
         if s.n_heap - s.heap < 2 * (s.n_reqs - s.free_count) + 8 * _HEADROOM:
             return R_HEAP
+        if s.soon_head >= 0:
+            r = s.soon_head
+            s.soon_head = req_at(s, r).next
+            req_at(s, r).next = -1
+            s.steps += 1
+            send_planned(s, r, s.now)
+            continue
         t = heap_at(s, 0).t if s.heap > 0 else np.inf
         source = 0
         pod = tree_at(s, 1).x
@@ -223,11 +230,20 @@ def run(s, until, command, a, b):
                 source = 2
         elif s.arrivals_done == 0:
             return R_ARRIVALS
-        for which in range(4):
-            x = list_at(s, which).due
-            if x < t:
-                t = x
-                source = 3 + which
+        client, queue = list_at(s, T_CLIENT).due, list_at(s, T_QUEUE).due
+        connect, server = list_at(s, T_CONNECT).due, list_at(s, T_SERVER).due
+        x = min(min(client, queue), min(connect, server))
+        if x < t:
+            t = x
+            source = 3 + (
+                T_CLIENT
+                if x == client
+                else T_QUEUE
+                if x == queue
+                else T_CONNECT
+                if x == connect
+                else T_SERVER
+            )
         end_of_bin = (s.bin + 1) * par.bin_s
         if end_of_bin <= t and end_of_bin <= until and s.bin < s.n_bins:
             s.now = end_of_bin

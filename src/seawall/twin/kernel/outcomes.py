@@ -19,7 +19,7 @@ from seawall.twin.kernel.access import (
     think_at,
     user_at,
 )
-from seawall.twin.kernel.compiled import inner
+from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ANSWERED,
@@ -41,9 +41,9 @@ from seawall.twin.kernel.timers import forget_client, payload, push
 
 
 @inner
-def bin_of(s, t):
-    """The bin of a time, the last one for what lies behind it."""
-    return min(int(t / params_at(s, 0).bin_s), s.n_bins - 1)
+def current_bin(s):
+    """The bin of the moment, the last one for what lies behind it. The main loop ends a bin before it goes on."""
+    return min(s.bin, s.n_bins - 1)
 
 
 @inner
@@ -58,7 +58,7 @@ def note_request(s, r, t):
             while q.cls < par.classes - 1 and u >= class_at(s, q.cls).until:
                 q.cls += 1
     q.intended = t
-    q.bin = bin_of(s, t)
+    q.bin = current_bin(s)
     s.sent += 1
     s.under_way += 1
     class_at(s, q.cls).sent += 1
@@ -66,11 +66,11 @@ def note_request(s, r, t):
     bin_at(s, q.bin).sent += 1
 
 
-@inner
+@inlined
 def _count(s, q, what, t):
     c = class_at(s, q.cls)
     b = bin_at(s, q.bin)
-    now = bin_at(s, bin_of(s, t))
+    now = bin_at(s, current_bin(s))
     s.under_way -= 1
     c.under_way -= 1
     if what == ANSWERED:
@@ -102,6 +102,16 @@ def _count(s, q, what, t):
 
 
 @inner
+def send_soon(s, r):
+    """A planned attempt is sent as soon as the event of the moment is over, without a timer."""
+    if s.soon_head < 0:
+        s.soon_head = r
+    else:
+        req_at(s, s.soon_tail).next = r
+    s.soon_tail = r
+
+
+@inlined
 def end_request(s, r, what, t):
     """The request has its outcome: count it, and let its sender go on."""
     q = req_at(s, r)
@@ -124,7 +134,7 @@ def end_request(s, r, what, t):
         v.k = q.k + 1
         v.cls = -1
         v.visits = q.visits - 1
-        push(s, t, payload(SEND, v.gen, n))
+        send_soon(s, n)
 
 
 @inner
@@ -190,4 +200,4 @@ def end_attempt(s, r, what, t):
     end_request(s, r, what, t)
 
 
-__all__ = ["BY_ARRIVAL", "bin_of", "end_attempt", "end_request", "note_request", "probe_result"]
+__all__ = ["BY_ARRIVAL", "current_bin", "end_attempt", "end_request", "note_request", "probe_result"]

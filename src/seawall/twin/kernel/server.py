@@ -9,10 +9,11 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import numpy as np
 
+from seawall.fleet.distribution import CONSTANT
 from seawall.traffic.draws import uniform
 from seawall.traffic.sampling import sample
 from seawall.twin.kernel.access import dist_at, idle_at, node_at, params_at, pod_at, req_at, worker_at
-from seawall.twin.kernel.compiled import inner
+from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.cpu import add_job
 from seawall.twin.kernel.layout import (
     BY_PROBE,
@@ -58,6 +59,14 @@ def entity_of(q):
 
 
 @inner
+def draw(d, key, entity, n):
+    """A value of a distribution; a constant needs no random number."""
+    if d.kind == CONSTANT:
+        return d.a
+    return sample(d, uniform(key, entity, n))
+
+
+@inner
 def idle_push(s, pod, w):
     """A worker begins to wait in accept()."""
     p = pod_at(s, pod)
@@ -91,7 +100,7 @@ def idle_remove(s, pod, w):
             idle_push(s, pod, x)
 
 
-@inner
+@inlined
 def begin_work(s, pod, w, r, t):
     """The application begins with the request: memory, then CPU, then waiting."""
     q = req_at(s, r)
@@ -108,9 +117,9 @@ def begin_work(s, pod, w, r, t):
         entity = entity_of(q)
     d = dist_at(s, base + 2)
     if d.a > 0.0 or d.kind != 0:
-        q.mem = sample(d, uniform(par.key_memory, entity, n))
+        q.mem = draw(d, par.key_memory, entity, n)
         add_memory(s, pod, q.mem)
-    work = sample(dist_at(s, base), uniform(par.key_cpu, entity, n))
+    work = draw(dist_at(s, base), par.key_cpu, entity, n)
     if work > 0.0:
         wk.work_for = FOR_REQUEST
         add_job(s, pod, w, work, t)
@@ -118,7 +127,7 @@ def begin_work(s, pod, w, r, t):
         after_cpu(s, pod, w, r, t)
 
 
-@inner
+@inlined
 def after_cpu(s, pod, w, r, t):
     """The CPU work is done: the worker waits for others, then for a slow reader that no proxy stands before."""
     q = req_at(s, r)
@@ -130,7 +139,7 @@ def after_cpu(s, pod, w, r, t):
     else:
         d = dist_at(s, 3 * q.cls + 1)
         if d.a > 0.0 or d.kind != 0:
-            wait = sample(d, uniform(par.key_wait, entity_of(q), np.uint64(q.k)))
+            wait = draw(d, par.key_wait, entity_of(q), np.uint64(q.k))
         if (
             par.slow_share > 0.0
             and par.balance == PER_CONNECTION
@@ -140,7 +149,7 @@ def after_cpu(s, pod, w, r, t):
     push(s, t + wait, payload(WAIT, q.gen, r))
 
 
-@inner
+@inlined
 def enter_application(s, pod, w, r, t):
     """In daemon mode a request waits for a free thread of the daemon's processes; embedded there is no bound."""
     par = params_at(s, 0)

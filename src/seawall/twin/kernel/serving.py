@@ -16,7 +16,7 @@ from seawall.twin.kernel.access import (
     worker_at,
 )
 from seawall.twin.kernel.balancer import answer_503, dispatch, release
-from seawall.twin.kernel.compiled import inner
+from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.cpu import cancel_job, clear_jobs, share_node
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
@@ -50,7 +50,7 @@ from seawall.twin.kernel.layout import (
 )
 from seawall.twin.kernel.memory import add as add_memory
 from seawall.twin.kernel.network import send_syn_later
-from seawall.twin.kernel.outcomes import bin_of, end_attempt
+from seawall.twin.kernel.outcomes import current_bin, end_attempt
 from seawall.twin.kernel.server import accept_next, begin_work, dequeue, drain_queue, idle_remove, spawn
 from seawall.twin.kernel.slots import give
 from seawall.twin.kernel.timers import payload, push
@@ -104,7 +104,7 @@ def _keep(s, pod, w, t):
         push(s, t + params_at(s, 0).keep_alive_s, payload(KEPT, pod_at(s, pod).gen, pod * s.width + w))
 
 
-@inner
+@inlined
 def _after_answer(s, pod, w, r, t):
     """Whether the worker's connection is kept (KeepAlive), and by whom; otherwise the worker is free."""
     q = req_at(s, r)
@@ -146,7 +146,7 @@ def _next_in_application(s, pod, t):
         begin_work(s, pod, req_at(s, r).worker, r, t)
 
 
-@inner
+@inlined
 def finish(s, r, t):
     """A worker has served an attempt in full, for its client or for nobody."""
     q = req_at(s, r)
@@ -174,7 +174,7 @@ def finish(s, r, t):
         end_attempt(s, r, ANSWERED, t)
     elif q.by != BY_PROBE:
         s.wasted += 1
-        bin_at(s, bin_of(s, t)).wasted += 1
+        bin_at(s, current_bin(s)).wasted += 1
     _next_in_application(s, pod, t)
     _after_answer(s, pod, w, r, t)
     release(s, r, t)
@@ -369,7 +369,7 @@ def oom_kill(s, pod, t):
     before = p.mem
     s.oom_kills += 1
     p.oom_kills += 1
-    bin_at(s, bin_of(s, t)).oom_kills += 1
+    bin_at(s, current_bin(s)).oom_kills += 1
     w = _largest_worker(s, pod)
     # In daemon mode the largest process is one of the daemon's, and with it goes what the children wait for:
     # the twin takes it for the whole container.

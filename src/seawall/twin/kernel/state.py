@@ -42,7 +42,7 @@ class State:
         for name, dtype in TABLES.items():
             self._set(name, np.zeros(sizes[name], dtype))
         self.row["width"] = workers
-        for name in ("q_head", "q_tail", "no_server_bin", "queue_timeout_bin"):
+        for name in ("q_head", "q_tail", "soon_head", "soon_tail", "no_server_bin", "queue_timeout_bin"):
             self.row[name] = _NOTHING
         self["lists"]["head"] = self["lists"]["tail"] = _NOTHING
         self["lists"]["due"] = np.inf
