@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
+
+from seawall.cli.ending import Code
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,6 +27,9 @@ class Display:
 
     Draws only when told a share, and from no thread of its own while runs are under way: processes are forked
     meanwhile. Use as a context; on leaving, what was drawn is taken away.
+
+    Until the first share the process ends at once when it is told to. The compiler calls back into Python, and an
+    exception such as KeyboardInterrupt would be lost there; nothing has been written yet that could be half done.
     """
 
     def __init__(self, names: Sequence[str], *, compiled: bool) -> None:
@@ -30,8 +39,12 @@ class Display:
         self._began = self._drawn = time.perf_counter()
         self._status: Status | None = None
         self._bar: Progress | None = None
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._end)
         if self._compiled:
             return self
         if not sys.stderr.isatty():
@@ -44,17 +57,30 @@ class Display:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._status is not None:
-            self._status.stop()
+        self._compiling_ends()
         if self._bar is not None:
             self._bar.stop()
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self._status is not None:
+            self._status.stop()
+        interrupted = number == signal.SIGINT
+        os.write(2, b"\nseawall: interrupted\n" if interrupted else b"seawall: terminated\n")
+        os._exit(Code.INTERRUPTED if interrupted else Code.TERMINATED)
+
+    def _compiling_ends(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
 
     def tell(self, number: int, share: float) -> None:
         """The run of the variant of that number is done to `share` of it."""
         now = time.perf_counter()
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        if self._handlers or self._status is not None:
+            self._compiling_ends()
             self._began = now
         self._shares[number] = share
         late = now - self._drawn > REFRESH_SECONDS

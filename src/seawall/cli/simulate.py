@@ -128,12 +128,34 @@ def _check_folders(fleets: Sequence[Fleet]) -> None:
 
 
 def _warn(fleets: Sequence[Fleet]) -> None:
-    """What the user will not have meant, each once, on standard error."""
-    for text in dict.fromkeys(str(warning) for fleet in fleets for warning in fleet.warnings):
-        click.echo(f"warning: {text}", err=True)
+    """What the user will not have meant, each once."""
+    for warning in dict.fromkeys(warning for fleet in fleets for warning in fleet.warnings):
+        _say(f"warning: {_near(warning.file)}:{warning.line}: {warning.text}")
     ignored = list(dict.fromkeys(name for fleet in fleets for name in fleet.ignored))
     if ignored:
-        click.echo(f"note: these manifests play no part in a simulation: {', '.join(ignored)}", err=True)
+        _say(f"note: these manifests play no part in a simulation: {', '.join(ignored)}")
+
+
+def _near(file: str) -> str:
+    """The file as it is called from here, if it is below."""
+    import os
+
+    path = os.path.relpath(file)
+    return file if path.startswith(os.pardir) else path
+
+
+def _say(text: str) -> None:
+    """A remark on standard error, in lines as wide as a terminal if it is one."""
+    import shutil
+    import sys
+    import textwrap
+
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size((80, 24)).columns
+        text = textwrap.fill(
+            text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    click.echo(text, err=True)
 
 
 def _run(
@@ -159,7 +181,7 @@ def _run(
     known = {warning.anywhere for fleet in fleets for warning in fleet.warnings}
     for text in dict.fromkeys(str(w) for record in records for w in record.description["warnings"]):
         if text not in known:
-            click.echo(f"warning: {text}", err=True)
+            _say(f"warning: {text}")
     verdicts = [verdict(record, expectations) for record in records]
     if folder is not None:
         wallclock = {"began_at": began, "seconds": round(time.time() - began, 3)}
