@@ -116,6 +116,12 @@ def window_bins(record: Record) -> int:
     return max(1, min(record.bins, round(WINDOW_SECONDS / record.bin_seconds)))
 
 
+def bucket_middles() -> NDArray[np.float64]:
+    """What a latency in each bucket is taken to be, in seconds; shape (BUCKETS,)."""
+    edges = bucket_edges()
+    return np.append((edges[:-1] + edges[1:]) / 2.0, edges[-1])
+
+
 def _windows(values: NDArray[Any], width: int) -> NDArray[np.int64]:
     """Sums over every full window of `width` bins; shape (bins - width + 1,)."""
     total = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
@@ -168,9 +174,7 @@ def _below(part: NDArray[np.int64], whole: NDArray[np.int64], target: float) -> 
 def _latency_loss(record: Record, objective: Objective) -> Loss | None:
     """The first trailing window whose percentile is above the bound."""
     share, width = share_of(objective.name.removesuffix("_ms")), window_bins(record)
-    edges = bucket_edges()
-    middles = np.append((edges[:-1] + edges[1:]) / 2.0, edges[-1])
-    within = int(np.searchsorted(middles, objective.target / 1e3, side="right"))
+    within = int(np.searchsorted(bucket_middles(), objective.target / 1e3, side="right"))
     below = _trailing(record.latency[:, :within].sum(axis=1, dtype=np.int64), width)
     total = _trailing(record.latency.sum(axis=1, dtype=np.int64), width)
     rank = np.maximum(1, np.ceil(share * total - 1e-9))
