@@ -62,18 +62,16 @@ $(VENV)/.pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Seawall needs Python 3.11 or later, and $(PYTHON) is not: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@echo "setting up $(VENV), once ..."
-	@if $(PYTHON) -m pip --python $(PYTHON) --version >/dev/null 2>&1; then \
-	  $(PYTHON) -m venv --without-pip $(VENV) && \
+	@if $(PYTHON) -m venv --without-pip $(VENV) 2>/dev/null && \
+	  $(PYTHON) -m pip --python $(BIN)/python --version >/dev/null 2>&1; then \
 	  echo "$(PYTHON) -m pip --python $(BIN)/python" > $@; \
 	else \
 	  $(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
-	    rm -rf $(VENV); \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	      echo "installing python3-venv ..."; \
 	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; \
 	    fi; \
 	    $(PYTHON) -m venv $(VENV) || { \
-	      rm -rf $(VENV); \
 	      echo "neither pip nor ensurepip is there: install python3-pip or python3-venv" >&2; exit 1; }; \
 	  } && echo "$(BIN)/python -m pip" > $@; \
 	fi
