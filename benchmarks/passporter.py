@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from figures import Figure, figure, options, show
+
 from seawall.fleet.reader import Fleet, fleet_from_data
 from seawall.twin.world import World
 
