@@ -6,6 +6,8 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 override BIN := $(VENV)/bin
 
+# Those of the scripts that are run, not what they share.
+BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
 SET_UP := $(VENV)/.seawall-run
 SET_UP_DEV := $(VENV)/.seawall-dev
 
@@ -28,10 +30,10 @@ check: $(SET_UP_DEV)  ## ruff, mypy and the import rule
 	$(BIN)/lint-imports --no-cache
 
 bench: $(SET_UP_DEV)  ## every figure beside its rival, one JSON object a line
-	@set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script --json; done
+	@set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script --json; done
 
 bench-smoke: $(SET_UP_DEV)  ## the same, small: that they run, not how fast
-	@set -e; for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script --smoke --json; done
+	@set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script --smoke --json; done
 
 format: $(SET_UP_DEV)  ## put the code into its form
 	$(BIN)/ruff check --fix .
