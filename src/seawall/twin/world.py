@@ -95,7 +95,9 @@ class World:
             self._settle(max(lead, min(self.state.due, self.agenda.due)))
         self._settle(0.0)
         self.chronicle.begin_wave(self.work.wave)
-        end = self.work.end_s
+        # To the end of the last bin, so that it has its states too.
+        state = self.kernel.state
+        end = len(state["bins"]) * float(state["params"]["bin_s"][0])
         while self.kernel.now < end:
             events = self.kernel.run(min(self.state.due, self.agenda.due, end))
             self.now = self.kernel.now

@@ -49,13 +49,21 @@ def _has_room(s, pod):
 
 
 @inner
-def pick(s):
-    """The pod for the next request: NOBODY without endpoints, ALL_FULL when each has its maxconn."""
+def _may_have_it_again(s, pod):
+    return pod >= 0 and pod_at(s, pod).endpoint >= 0 and _has_room(s, pod)
+
+
+@inner
+def pick(s, avoid):
+    """The pod for the next request: NOBODY without endpoints, ALL_FULL when each has its maxconn.
+
+    `avoid` is the pod that did not take it, -1 at the first try; it is picked where no other has room.
+    """
     n = s.endpoints
     if n == 0:
         return NOBODY
     balance = params_at(s, 0).balance
-    if balance == RANDOM and params_at(s, 0).maxconn == 0:
+    if balance == RANDOM and params_at(s, 0).maxconn == 0 and avoid < 0:
         return random_endpoint(s)
     best = ALL_FULL
     turn = s.turn if s.turn < n else 0
@@ -63,10 +71,12 @@ def pick(s):
         for i in range(n):
             at = turn + i
             pod = endpoint_at(s, at if at < n else at - n).x
+            if pod == avoid:
+                continue
             if _has_room(s, pod) and (best < 0 or pod_at(s, pod).current < pod_at(s, best).current):
                 best = pod
         s.turn = turn + 1
-        return best
+        return avoid if best == ALL_FULL and _may_have_it_again(s, avoid) else best
     if balance == RANDOM:
         s.draws += 1
         turn = min(int(uniform(params_at(s, 0).key_balancer, np.uint64(0), np.uint64(s.draws)) * n), n - 1)
@@ -74,10 +84,10 @@ def pick(s):
         at = turn + i
         at = at if at < n else at - n
         pod = endpoint_at(s, at).x
-        if _has_room(s, pod):
+        if pod != avoid and _has_room(s, pod):
             s.turn = at + 1
             return pod
-    return ALL_FULL
+    return avoid if _may_have_it_again(s, avoid) else ALL_FULL
 
 
 @inner
@@ -140,7 +150,7 @@ def send_to(s, r, pod, t):
 @inner
 def dispatch(s, r, t):
     """Give an attempt to a server, or let it wait, or answer that there is none."""
-    pod = pick(s)
+    pod = pick(s, req_at(s, r).pod)
     if pod == NOBODY:
         if s.no_server_bin < 0:
             s.no_server_bin = current_bin(s)

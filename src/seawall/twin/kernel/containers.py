@@ -146,6 +146,7 @@ def maintain(s, pod, t):
             wk = worker_at(s, pod, w)
             if wk.state == W_BUSY and t - wk.since > par.worker_timeout_s:
                 kill_worker(s, pod, w, t)
+                spawn(s, pod, t)
             elif wk.state == W_NONE:
                 spawn(s, pod, t)
         if p.at_limit_bin < 0 and p.busy == par.max_workers and p.waiting > 0:

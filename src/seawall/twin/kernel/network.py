@@ -98,12 +98,9 @@ def _overflow(s, r, pod, t):
 
 @inner
 def send_syn_later(s, r, t):
-    """The SYN was not answered: wait for its next turn, or give up after the last."""
+    """The SYN was not answered: wait for its next turn, or after the last for the end of the attempt."""
     q = req_at(s, r)
     par = params_at(s, 0)
-    if q.tries >= par.syn_retries + par.syn_linear:
-        connect_failed(s, r, t, TIMED_OUT)
-        return
     beyond = q.tries - par.syn_linear
     q.state = CONNECTING
     q.tries += 1
@@ -114,6 +111,9 @@ def send_syn_later(s, r, t):
 def syn(s, r, t):
     """A SYN (the first or a later one) reaches the pod of the attempt."""
     pod = req_at(s, r).pod
+    if req_at(s, r).tries > params_at(s, 0).syn_retries + params_at(s, 0).syn_linear:
+        connect_failed(s, r, t, TIMED_OUT)
+        return
     if pod == NOWHERE:
         send_syn_later(s, r, t)
         return
