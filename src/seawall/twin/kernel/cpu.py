@@ -22,7 +22,10 @@ _TINY = 1e-12
 
 @inner
 def tree_update(s, pod):
-    """Let the winner tree know that the pod's next CPU step has changed."""
+    """Let the winner tree know that the pod's next CPU step has changed.
+
+    Where the pod neither was nor is the winner, nothing changes from there on.
+    """
     leaves = s.n_tree >> 1
     if leaves == 1:
         tree_at(s, 1).x = 0
@@ -32,9 +35,11 @@ def tree_update(s, pod):
     winner = (place << 1) - leaves
     if winner + 1 < s.n_pods and pod_at(s, winner + 1).next_cpu < pod_at(s, winner).next_cpu:
         winner += 1
+    before = tree_at(s, place).x
     tree_at(s, place).x = winner
     place >>= 1
-    while place >= 1:
+    while place >= 1 and (before == pod or winner == pod):
+        before = tree_at(s, place).x
         winner = tree_at(s, place << 1).x
         other = tree_at(s, (place << 1) + 1).x
         if other < s.n_pods and pod_at(s, other).next_cpu < pod_at(s, winner).next_cpu:
@@ -53,7 +58,7 @@ def tree_build(s):
     while place >= 1:
         tree_at(s, place).x = 0
         place >>= 1
-    for pod in range(0, s.n_pods, 2):
+    for pod in range(s.n_pods):
         tree_update(s, pod)
 
 
