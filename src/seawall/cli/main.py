@@ -72,15 +72,23 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def run(args: Sequence[str]) -> int:
     """Run a command line and return the process's exit code; what went wrong is said on standard error."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    _make_safe_to_write()
     try:
         code = _invoke(list(args))
         sys.stdout.flush()
     except BaseException as error:
         return _ended_by(error)
     return code
+
+
+def _make_safe_to_write() -> None:
+    """No character is too much for the locale, and a stream that was closed at the start swallows all."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, it lives as long as the process
+        reconfigure = getattr(getattr(sys, name), "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
 
 
 def _invoke(args: list[str]) -> int:
