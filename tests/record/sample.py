@@ -201,7 +201,7 @@ def _description(shape: Shape, bins: int, seed: int) -> dict[str, Any]:
         "wave": list(WAVE),
         "currency": "USD",
         "objectives": {"served": 0.999, "latency": {"p99": 2.5}},
-        "pod_memory_limit_mib": 700.0 if shape.kills_every else None,
+        "memory_limit_mib": 700.0 if shape.kills_every else None,
     }
 
 

@@ -50,9 +50,14 @@ def _plain(name: str, title: str, unit: str, *lines: tuple[str, str]) -> Chart:
 
 
 def charts(records: Sequence[Record], drawn: Container[str]) -> list[Chart]:
-    """The charts of a report, in the order of reading, with those lines whose column is among `drawn`."""
+    """The charts of a report, in the order of reading, with those lines whose column is among `drawn`.
+
+    OOM kills have a chart only where there were any.
+    """
     found = []
     for chart in _all_charts(records):
+        if chart.name == "oom" and not any(record.totals.get("oom_kills") for record in records):
+            continue
         views = [replace(v, lines=tuple(line for line in v.lines if line[0] in drawn)) for v in chart.views]
         if any(view.lines for view in views):
             found.append(replace(chart, views=tuple(view for view in views if view.lines)))
@@ -82,7 +87,7 @@ def _all_charts(records: Sequence[Record]) -> tuple[Chart, ...]:
                 *(View(k.replace("_", " "), ((f"{k}_rate", k.replace("_", " ")),)) for k in _ERRORS),
             ),
         ),
-        _plain("queues", "Waiting", "requests", ("lb_queue", "balancer"), ("accept_queue", "accept queues")),
+        _plain("queues", "Waiting for a worker", "requests", ("waiting", "in all"), ("lb_queue", "in the balancer")),
         _plain("pods", "Pods", "pods", ("pods_ready", "ready"), ("replicas_desired", "desired")),
         _plain("nodes", "Nodes", "nodes", ("nodes_ready", "ready"), ("nodes", "registered")),
         _plain(
@@ -92,6 +97,7 @@ def _all_charts(records: Sequence[Record]) -> tuple[Chart, ...]:
             ("pod_memory_max_mib", "largest"),
             ("pod_memory_mean_mib", "mean"),
         ),
+        _plain("oom", "OOM kills", "a second", ("oom_kills_rate", "kills")),
         _plain("node-memory", "Memory of the fullest node", "share", ("node_memory_max_share", "in use")),
         _plain("cpu", "CPU", "cores", ("cpu_cores", "used"), ("cpu_requested_cores", "requested")),
         _plain("workers", "Workers", "workers", ("workers_busy", "busy"), ("workers", "all")),
@@ -120,6 +126,8 @@ def points(record: Record, step: float) -> dict[str, list[float | None]]:
     sent = found["sent_rate"]
     found["served_share"] = np.divide(found["answered_rate"], sent, out=np.full(n, np.nan), where=sent > 0)
     found |= _percentiles(record, group, n)
+    if "lb_queue" in found and "accept_queue" in found:
+        found["waiting"] = found["lb_queue"] + found["accept_queue"]
     return {name: _rounded(values) for name, values in found.items()}
 
 
@@ -187,7 +195,7 @@ def bounds(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
         add("served", round(served, 12), "promised", None, None)
         for name, bound in latency.items():
             add("latency", bound * 1e3, "promised", name, None)
-        limit = record.description.get("pod_memory_limit_mib")
+        limit = record.description.get("memory_limit_mib")
         if limit:
             add("memory", float(limit), "limit", None, number)
     return found
@@ -218,15 +226,25 @@ QUIET = frozenset(
 """Kinds that are not marked until they are asked for: there is one for every pod."""
 
 
+APART = frozenset(("hpa-scale", "autoscaler", "objective-lost", "objective-regained"))
+"""Kinds of which each one says something of its own: they are never gathered into a row."""
+
+
 def group_of(kind: str) -> str:
     """The group of a kind, `capacity` for what belongs to no other."""
     return next((group for group, kinds in GROUPS.items() if kind in kinds), "capacity")
 
 
-def kinds_present(records: Sequence[Record]) -> list[str]:
-    """The kinds of events that any record has, in the order of the vocabulary."""
-    present = {event.kind for record in records for event in record.events}
+def kinds_present(events: Sequence[Sequence[Event]]) -> list[str]:
+    """The kinds that are among the events of any variant, in the order of the vocabulary."""
+    present = {event.kind for of_one in events for event in of_one}
     return [kind for kind in KINDS if kind in present]
+
+
+def times(event: Event) -> int:
+    """How often it happened: a world may write one event for many, with their number as `count` in its data."""
+    number = event.data.get("count", 1)
+    return number if isinstance(number, int) and number > 0 else 1
 
 
 def thinned(events: Sequence[Event]) -> list[tuple[Event, int]]:
@@ -236,7 +254,7 @@ def thinned(events: Sequence[Event]) -> list[tuple[Event, int]]:
         same = [event for event in events if event.kind == kind]
         groups = min(len(same), MOST_EVENTS_OF_A_KIND)
         edges = [len(same) * i // groups for i in range(groups + 1)]
-        found += [(same[a], b - a) for a, b in pairwise(edges)]
+        found += [(same[a], sum(map(times, same[a:b]))) for a, b in pairwise(edges)]
     return sorted(found, key=lambda pair: pair[0].t)
 
 
@@ -256,8 +274,10 @@ def spells(events: Sequence[Event], pause: float = 30.0) -> list[Spell]:
     latest: dict[str, list[Event]] = {}
     for event in events:
         run = latest.get(event.kind)
-        if run is None or event.t - run[-1].t > pause:
+        if run is None or event.t - run[-1].t > pause or event.kind in APART:
             run = latest[event.kind] = []
             runs.append(run)
         run.append(event)
-    return [Spell(run[0], run[-1].t, len(run), len({event.object for event in run})) for run in runs]
+    return [
+        Spell(run[0], run[-1].t, sum(map(times, run)), len({event.object for event in run})) for run in runs
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from seawall.record import words
 from seawall.record.charts import Spell, group_of, spells
-from seawall.record.record import Record
+from seawall.record.record import Event, Record
 from seawall.record.verdict import Verdict
 from seawall.record.vocabulary import KINDS
 
@@ -61,7 +61,7 @@ def card(number: int, record: Record, verdict: Verdict) -> str:
     <p class="state {css}"><span aria-hidden="true">{sign}</span> {word}</p>
   </header>
   <p class="served"><strong>{words.percent(verdict.served_share)}</strong>
-    <span>of {words.count(sent)} requests served, {words.percent(worst.actual)} in the worst 60 s</span></p>
+    <span>of {words.count(sent)} requests served, {words.percent(worst.actual)} in the worst 60&nbsp;s</span></p>
   {_cause(verdict)}
   <dl class="figures">{_figures(verdict)}</dl>
   {_provisional(record)}
@@ -71,11 +71,10 @@ def card(number: int, record: Record, verdict: Verdict) -> str:
 def _cause(verdict: Verdict) -> str:
     cause, loss = verdict.first_cause, verdict.first_loss
     if cause is not None:
-        what = KINDS[cause.kind]
-        said = f" ({escape(cause.message)})" if cause.message else ""
+        said = escape(cause.message or KINDS[cause.kind])
         return (
             f'<p class="cause"><b>First cause, {words.clock(cause.t)}</b> '
-            f"<code>{escape(cause.kind)}</code> {escape(cause.object)}: {escape(what)}{said}</p>"
+            f"<code>{escape(cause.kind)}</code> {escape(cause.object)}: {said}</p>"
         )
     if loss is not None:
         name = escape(words.objective_name(loss.objective))
@@ -107,19 +106,35 @@ def _figures(verdict: Verdict) -> str:
 
 
 def _provisional(record: Record) -> str:
-    assumptions: dict[str, str] = record.description.get("assumptions") or {}
-    defaults: list[str] = record.description.get("defaults") or []
-    if not assumptions and not defaults:
+    """How many values the verdict rests on that nobody has measured, with the way to their list."""
+    counted = (
+        (len(record.description.get("assumptions") or {}), "assumption"),
+        (len(record.description.get("defaults") or []), "default"),
+    )
+    listed = words.listed([words.plural(number, what) for number, what in counted if number])
+    if not listed:
         return ""
-    summary = f"{words.plural(len(assumptions), 'assumption')}, {words.plural(len(defaults), 'default')}"
-    rows = [
-        f"<dt><code>{escape(path)}</code></dt><dd>{escape(why)}</dd>" for path, why in assumptions.items()
-    ]
-    rows += [f"<dt><code>{escape(path)}</code></dt><dd>default</dd>" for path in defaults]
+    return f'<p class="provisional"><b>Provisional</b>: <a href="#rests">{listed}</a></p>'
+
+
+def unmeasured(records: Sequence[Record]) -> str:
+    """What the verdicts rest on that nobody has measured, each once; nothing where all was measured."""
+    of: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        given = dict(record.description.get("assumptions") or {})
+        given |= dict.fromkeys(record.description.get("defaults") or [], "default")
+        for path, why in given.items():
+            of.setdefault((path, str(why)), []).append(record.name)
+    if not of:
+        return ""
+    rows = []
+    for (path, why), names in of.items():
+        only = f" <em>({escape(words.listed(names))})</em>" if len(names) < len(records) else ""
+        rows.append(f"<div><dt><code>{escape(path)}</code>{only}</dt><dd>{escape(why)}</dd></div>")
     return (
-        f'<details class="provisional"><summary><b>Provisional</b>: {summary}</summary>'
-        f"<p>Nobody has measured these on the service. The verdict holds as far as they do.</p>"
-        f"<dl>{''.join(rows)}</dl></details>"
+        '<details class="rests" id="rests"><summary><b>Provisional</b>: '
+        f"{words.plural(len(of), 'value')} that nobody has measured on the service</summary>"
+        f"<p>The verdicts hold as far as these do.</p><dl>{''.join(rows)}</dl></details>"
     )
 
 
@@ -194,7 +209,7 @@ def classes_table(records: Sequence[Record], verdicts: Sequence[Verdict]) -> str
 
 
 def notes_table(records: Sequence[Record], verdicts: Sequence[Verdict]) -> str:
-    """Figures given with the fleet beside the rates that came out; nothing where the fleet has no notes."""
+    """Figures given with the fleet beside those that came out; nothing where the fleet has no notes."""
     notes: dict[str, str] = {}
     for record in records:
         notes |= record.description.get("notes") or {}
@@ -203,18 +218,35 @@ def notes_table(records: Sequence[Record], verdicts: Sequence[Verdict]) -> str:
     given = "".join(
         f"<div><dt>{escape(k)}</dt><dd>{escape(str(text))}</dd></div>" for k, text in notes.items()
     )
-    ours = "".join(
-        f"<div><dt>{_swatch(i)} {escape(v.name)}, requests/s in the wave</dt>"
-        f"<dd>{words.count(v.rates['sent_in_wave'])} sent, "
-        f"{words.count(v.rates['answered_in_wave'])} answered</dd></div>"
-        for i, v in enumerate(verdicts)
-    )
     return (
         '<section class="notes" aria-labelledby="notes-title">'
         '<h2 id="notes-title">Beside the figures given</h2>'
-        f'<div class="pair"><dl><h3>Given with the fleet</h3>{given}</dl>'
-        f"<dl><h3>In this run</h3>{ours}</dl></div></section>"
+        f'<div class="pair"><dl><h3>Given with the fleet</h3>{given}</dl>{_own_figures(verdicts)}</div></section>'
     )
+
+
+def _own_figures(verdicts: Sequence[Verdict]) -> str:
+    """The figures of this run that a team would hold beside its own."""
+
+    def lost(verdict: Verdict) -> str:
+        unserved = verdict.requests["sent"] - verdict.requests["answered"]
+        if not unserved:
+            return "none"
+        one_in = verdict.requests["sent"] / unserved
+        return f"1 in {words.count(round(one_in, 1))}" if one_in >= 2.0 else words.percent(1.0 / one_in)
+
+    rows = [
+        ["requests/s in the wave, sent", *(words.count(v.rates["sent_in_wave"]) for v in verdicts)],
+        ["requests/s in the wave, answered", *(words.count(v.rates["answered_in_wave"]) for v in verdicts)],
+        ["requests not answered", *(lost(v) for v in verdicts)],
+        ["largest pod", *(words.mib(v.peak["pod_memory_mib"]) for v in verdicts)],
+        [
+            "cost an hour at peak",
+            *(words.money(v.cost["per_hour_at_peak"], v.cost["currency"]) for v in verdicts),
+        ],
+    ]
+    known = [row for row in rows if any(cell != words.NONE for cell in row[1:])]
+    return _table("In this run", ["", *_variant_head(verdicts)], known)
 
 
 def warnings_list(records: Sequence[Record]) -> str:
@@ -226,9 +258,9 @@ def warnings_list(records: Sequence[Record]) -> str:
     return f'<aside class="warnings" aria-label="Warnings"><b>Mind</b><ul>{items}</ul></aside>'
 
 
-def events_table(records: Sequence[Record], verdicts: Sequence[Verdict]) -> str:
-    """Events in the order of time; those of a kind that follow closely are one row with their number."""
-    found = [(spell, i) for i, record in enumerate(records) for spell in spells(record.events)]
+def events_table(events: Sequence[Sequence[Event]], verdicts: Sequence[Verdict]) -> str:
+    """Each variant's events in the order of time; those of a kind that follow closely are one row."""
+    found = [(spell, i) for i, of_one in enumerate(events) for spell in spells(of_one)]
     found.sort(key=lambda pair: (pair[0].first.t, pair[1]))
     rows = "".join(_event_row(spell, i, verdicts[i].name) for spell, i in found[:MOST_ROWS])
     rest = len(found) - MOST_ROWS

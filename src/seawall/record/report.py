@@ -26,7 +26,7 @@ from seawall.record.charts import (
     thinned,
     time_step,
 )
-from seawall.record.record import Record
+from seawall.record.record import Event, Record
 from seawall.record.verdict import Verdict, verdict
 from seawall.record.vocabulary import KINDS
 
@@ -39,7 +39,8 @@ def report(records: Sequence[Record], verdicts: Sequence[Verdict] | None = None)
     """
     if verdicts is None:
         verdicts = [verdict(record) for record in records]
-    data = _data(records)
+    events = [_with_loss(record, judged) for record, judged in zip(records, verdicts, strict=True)]
+    data = _data(records, events)
     script = _asset("uplot/uPlot.iife.min.js"), _asset("report.js")
     style = _asset("uplot/uPlot.min.css") + _asset("report.css")
     licence = _asset("uplot/LICENSE.txt").strip()
@@ -50,16 +51,18 @@ def report(records: Sequence[Record], verdicts: Sequence[Verdict] | None = None)
         title=escape(_title(records)),
         headline=escape(fragments.headline(verdicts)),
         facts=escape(_facts(records)),
+        about=escape(_about(records)),
         wave=fragments.masthead_wave(shape),
         warnings=fragments.warnings_list(records),
         cards="".join(
             fragments.card(i, r, v) for i, (r, v) in enumerate(zip(records, verdicts, strict=True))
         ),
+        unmeasured=fragments.unmeasured(records),
         notes=fragments.notes_table(records, verdicts),
         objectives=fragments.objectives_table(verdicts),
         requests=fragments.requests_table(records, verdicts),
         classes=fragments.classes_table(records, verdicts),
-        events=fragments.events_table(records, verdicts),
+        events=fragments.events_table(events, verdicts),
         licence=escape(licence),
         style=style,
         data=_embedded(data),
@@ -113,6 +116,12 @@ def _title(records: Sequence[Record]) -> str:
     return words.listed(list(fleets)) or "Seawall"
 
 
+def _about(records: Sequence[Record]) -> str:
+    """What the fleet file says of itself, as plain text."""
+    completed = records[0].description.get("completed") if records else None
+    return str((completed or {}).get("description") or "").strip()
+
+
 def _facts(records: Sequence[Record]) -> str:
     """World, seed, version, length and wave in a line, as plain text; what differs is given for each."""
     facts = []
@@ -130,14 +139,25 @@ def _facts(records: Sequence[Record]) -> str:
     return " · ".join(facts)
 
 
-def _data(records: Sequence[Record]) -> dict[str, Any]:
+def _with_loss(record: Record, judged: Verdict) -> list[Event]:
+    """A record's events, with the loss of its first objective where the world did not write it itself."""
+    loss = judged.first_loss
+    events = list(record.events)
+    if loss is not None and not any(event.kind == "objective-lost" for event in events):
+        name = words.objective_name(loss.objective)
+        events.append(Event(loss.asked, "objective-lost", name, "by the requests sent until then"))
+        events.sort(key=lambda event: event.t)
+    return events
+
+
+def _data(records: Sequence[Record], events: Sequence[Sequence[Event]]) -> dict[str, Any]:
     """What the page's script draws from."""
     step = time_step(records)
     columns = [points(record, step) for record in records]
     drawn = {name for of_one in columns for name in of_one}
     chosen = charts(records, drawn)
     used = {column for chart in chosen for view in chart.views for column, _ in view.lines}
-    kinds = kinds_present(records)
+    kinds = kinds_present(events)
     return {
         "step": step,
         "charts": [
@@ -169,10 +189,10 @@ def _data(records: Sequence[Record]) -> dict[str, Any]:
                 "columns": {name: values for name, values in of_one.items() if name in used},
                 "events": [
                     [event.t, kinds.index(event.kind), event.object, event.message, count]
-                    for event, count in thinned(record.events)
+                    for event, count in thinned(of_variant)
                 ],
             }
-            for record, of_one in zip(records, columns, strict=True)
+            for record, of_one, of_variant in zip(records, columns, events, strict=True)
         ],
     }
 

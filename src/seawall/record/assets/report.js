@@ -5,6 +5,7 @@
   const root = document.documentElement;
   const DASHES = [[], [9, 4], [3, 3], [12, 3, 3, 3], [6, 2], [1.5, 3]];
   const LOOKS = DASHES.length;
+  const PRINTED = 330; /* width of a chart on paper, as report.css has it */
   const length = Math.max(1, ...data.variants.flatMap((v) => Object.values(v.columns).map((c) => c.length)));
   const times = Array.from({ length }, (_, i) => i * data.step);
   const whole = [0, Math.max(data.step, times[length - 1])];
@@ -14,6 +15,7 @@
     range: whole.slice(),
     views: {},
     passing: false,
+    printing: false,
   };
   let plots = [];
 
@@ -56,30 +58,35 @@
 
   /* ----------------------------------------------------------------------------------------------- the events */
 
-  /* Events of one variant in view, those of a kind gathered where they would stand on top of each other. */
+  /* Events of one variant in view; those of a group that would stand on top of each other are one mark. */
   function gathered(variant, seconds) {
-    const found = [];
+    const marks = [];
     const latest = {};
     for (const [t, kind, object, message, count] of data.variants[variant].events) {
       if (!state.kinds.has(kind) || t < state.range[0] || t > state.range[1]) continue;
-      const last = latest[kind];
-      if (last && t - last.until < seconds) {
-        last.until = t;
-        last.count += count;
-        continue;
+      const { group, sign } = data.kinds[kind];
+      let mark = latest[group];
+      if (!mark || t - mark.t > seconds) {
+        mark = latest[group] = { variant, t, until: t, group, sign, count: 0, kinds: new Map() };
+        marks.push(mark);
       }
-      latest[kind] = { variant, t, until: t, kind: data.kinds[kind], object, message, count };
-      found.push(latest[kind]);
+      if (!mark.kinds.has(kind)) mark.kinds.set(kind, { t, until: t, count: 0, object, message });
+      for (const whole of [mark, mark.kinds.get(kind)]) {
+        whole.until = t;
+        whole.count += count;
+      }
     }
-    return found;
+    return marks;
   }
 
+  /* A mark in words, one line for each kind of event in it. */
   function told(mark) {
-    const when = mark.until > mark.t ? `${clock(mark.t)} to ${clock(mark.until)}` : clock(mark.t);
-    const number = mark.count > 1 ? ` ×${mark.count.toLocaleString("en")}` : "";
-    const name = data.variants[mark.variant].name;
-    const what = mark.message || mark.kind.meaning;
-    return `${when}  ${name}: ${mark.kind.name}${number} ${mark.object}${what ? ` — ${what}` : ""}`;
+    return Array.from(mark.kinds, ([kind, of]) => {
+      const when = clock(of.until) === clock(of.t) ? clock(of.t) : `${clock(of.t)} to ${clock(of.until)}`;
+      const number = of.count > 1 ? ` ×${of.count.toLocaleString("en")}` : "";
+      const what = of.message || data.kinds[kind].meaning;
+      return `${when} ${data.variants[mark.variant].name}: ${data.kinds[kind].name}${number}, ${of.object}: ${what}`;
+    });
   }
 
   const tip = document.getElementById("tip");
@@ -113,19 +120,27 @@
         band.style.right = `${100 - parseFloat(at(Math.min(to, variant.wave[1])))}%`;
         track.append(band);
       }
-      const width = track.clientWidth || 600;
-      for (const mark of gathered(i, ((to - from) * 26) / width)) {
-        const text = told(mark);
-        const sign = mark.count > 1 ? `${mark.kind.sign} ${mark.count}` : mark.kind.sign;
+      const width = state.printing ? 2 * PRINTED - 110 : track.clientWidth || 600;
+      const ends = [];
+      for (const mark of gathered(i, ((to - from) * 30) / width)) {
+        const lines = told(mark);
+        const sign = mark.count > 1 ? `${mark.sign} ${mark.count.toLocaleString("en")}` : mark.sign;
         const button = make("button", {
-          type: "button", class: `mark ${mark.kind.group}`, "aria-label": text, text: sign,
-          onmouseenter: (e) => showTip([text], e.clientX, e.clientY),
-          onfocus: () => { const b = button.getBoundingClientRect(); showTip([text], b.left, b.bottom - 12); },
+          type: "button", class: `mark ${mark.group}`, "aria-label": lines.join("; "), text: sign,
+          onmouseenter: (e) => showTip(lines, e.clientX, e.clientY),
+          onfocus: () => { const b = button.getBoundingClientRect(); showTip(lines, b.left, b.bottom - 12); },
           onmouseleave: hideTip, onblur: hideTip, onclick: () => zoomTo(mark.t - 45, mark.until + 45),
         });
-        button.style.left = at(mark.t);
+        const wide = 14 + (sign.length - 1) * 6.5;
+        const left = Math.min((width * (mark.t - from)) / (to - from), width + 9 - wide);
+        let row = ends.findIndex((end) => end < left);
+        if (row < 0) row = ends.length;
+        ends[row] = left + wide;
+        button.style.left = `${left}px`;
+        button.style.top = `${3 + row * 18}px`;
         track.append(button);
       }
+      track.style.height = `${6 + 18 * Math.max(1, ends.length)}px`;
     });
     const hours = make("div", { class: "track" });
     for (const t of ticks(from, to, (strip.clientWidth || 600) / 90)) {
@@ -138,7 +153,7 @@
 
   /* Round times between two, at most so many. */
   function ticks(from, to, most) {
-    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800];
+    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800];
     const step = steps.find((s) => (to - from) / s <= most) || steps[steps.length - 1];
     const found = [];
     for (let t = Math.ceil(from / step) * step; t <= to; t += step) found.push(t);
@@ -187,7 +202,7 @@
       scales: { x: { time: false }, y: { distr: chart.log ? 3 : 1, range: rangeOf(chart, bounds) } },
       axes: [
         { stroke: muted, font, grid: { show: false }, ticks: { ...grid, size: 5 }, size: 28,
-          splits: (u, axis, from, to) => ticks(from, to, u.width / 80), values: (u, at) => at.map(clock) },
+          splits: (u, axis, from, to) => ticks(from, to, u.width / 75), values: (u, at) => at.map(clock) },
         { stroke: muted, font, grid, ticks: { show: false }, size: 58,
           incrs: whole ? [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 5000, 1e4, 1e5, 1e6] : undefined,
           splits: chart.log ? (u, axis, from, to) => decades(from, to) : undefined, filter: (u, at) => at,
@@ -252,34 +267,38 @@
       u.ctx.stroke();
       const above = y - u.bbox.top > 18 * ratio;
       const right = u.bbox.left + u.bbox.width - 4 * ratio;
-      u.ctx.fillText(`${bound.label} ${figure(bound.value, chart.unit)}`, right, above ? y - 4 * ratio : y + 13 * ratio);
+      u.ctx.textBaseline = above ? "bottom" : "top";
+      u.ctx.fillText(`${bound.label} ${figure(bound.value, chart.unit)}`, right, above ? y - 3 * ratio : y + 4 * ratio);
     }
     u.ctx.restore();
   }
 
-  /* Events as hair lines with their sign at the top, where the group is one that explains a fall. */
+  /* Events by their sign above the plot; a hair line for what breaks, for all where one variant is shown. */
   function drawMarks(u) {
     const ratio = uPlot.pxRatio;
+    const alone = data.variants.length - state.hidden.size === 1;
+    const seconds = ((state.range[1] - state.range[0]) * 30) / Math.max(100, u.bbox.width / ratio);
     u.marks = [];
     u.ctx.save();
-    u.ctx.font = `${10 * ratio}px system-ui, sans-serif`;
+    u.ctx.font = `${9.5 * ratio}px system-ui, sans-serif`;
     u.ctx.textAlign = "center";
+    u.ctx.textBaseline = "bottom";
     data.variants.forEach((variant, i) => {
       if (!shown(i)) return;
-      const seconds = ((state.range[1] - state.range[0]) * 24) / Math.max(100, u.bbox.width / ratio);
       for (const mark of gathered(i, seconds)) {
-        if (mark.kind.group === "story") continue;
+        if (mark.group === "story") continue;
         const x = u.valToPos(mark.t, "x", true);
-        u.marks.push({ x: x / ratio - u.bbox.left / ratio, mark });
+        u.marks.push({ x: (x - u.bbox.left) / ratio, mark });
         u.ctx.strokeStyle = u.ctx.fillStyle = variantColour(i);
-        u.ctx.setLineDash([1 * ratio, 3 * ratio]);
-        u.ctx.globalAlpha = mark.kind.group === "capacity" ? 0.25 : 0.6;
+        u.ctx.setLineDash(mark.group === "breaks" ? [] : [ratio, 3 * ratio]);
+        u.ctx.lineWidth = ratio;
+        u.ctx.globalAlpha = 0.35;
         u.ctx.beginPath();
         u.ctx.moveTo(x, u.bbox.top);
-        u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+        u.ctx.lineTo(x, u.bbox.top + (alone || mark.group === "breaks" ? u.bbox.height : 5 * ratio));
         u.ctx.stroke();
-        u.ctx.globalAlpha = 1;
-        u.ctx.fillText(mark.kind.sign, x, u.bbox.top - 1 * ratio);
+        u.ctx.globalAlpha = 0.9;
+        u.ctx.fillText(mark.sign, x, u.bbox.top);
       }
     });
     u.ctx.restore();
@@ -307,7 +326,7 @@
     if (!u.over.matches(":hover") || resting) return;
     const near = (u.marks || []).filter(({ x }) => Math.abs(x - u.cursor.left) < 6);
     const box = u.over.getBoundingClientRect();
-    if (near.length) showTip(near.map(({ mark }) => told(mark)), box.left + u.cursor.left, box.top + u.cursor.top);
+    if (near.length) showTip(near.flatMap(({ mark }) => told(mark)), box.left + u.cursor.left, box.top + u.cursor.top);
     else hideTip();
   }
 
@@ -331,7 +350,10 @@
     state.passing = true;
     state.range = [Math.max(whole[0], from), Math.min(whole[1], to)];
     const [min, max] = state.range;
-    for (const plot of plots) plot.setScale("x", { min, max });
+    for (const plot of plots) {
+      plot.setScale("x", { min, max });
+      plot.read();
+    }
     document.getElementById("reset").hidden = min <= whole[0] && max >= whole[1];
     layStrip();
     requestAnimationFrame(() => { state.passing = false; });
@@ -381,8 +403,9 @@
       const lines = linesOf(chart);
       const room = frames[i].querySelector(".plot");
       const columns = lines.map((line) => times.map((_, n) => (line.values[n] === undefined ? null : line.values[n])));
-      const plot = new uPlot(options(chart, lines, room.clientWidth), [times, ...columns], room);
-      follow(plot, chart, lines);
+      const plot = new uPlot(options(chart, lines, state.printing ? PRINTED : room.clientWidth), [times, ...columns], room);
+      plot.read = () => follow(plot, chart, lines);
+      plot.read();
       return plot;
     });
     for (const plot of plots) plot.setScale("x", { min: state.range[0], max: state.range[1] });
@@ -392,6 +415,7 @@
   }
 
   function resize() {
+    if (state.printing) return;
     for (const plot of plots) {
       const width = plot.root.parentElement.clientWidth;
       if (width && width !== plot.width) plot.setSize({ width, height: width < 460 ? 200 : 230 });
@@ -413,6 +437,11 @@
     const card = document.querySelector(`.card[data-variant="${variant}"]`);
     if (card) card.classList.toggle("off", !shown(variant));
     draw();
+  }
+
+  function openUnmeasured() {
+    const rests = document.getElementById("rests");
+    if (rests) rests.open = true;
   }
 
   function buildTools() {
@@ -439,6 +468,7 @@
     count();
     document.getElementById("filter").hidden = !data.kinds.length;
     document.getElementById("reset").addEventListener("click", () => zoomTo(whole[0], whole[1]));
+    for (const link of document.querySelectorAll(".provisional a")) link.addEventListener("click", openUnmeasured);
     for (const row of document.querySelectorAll(".events tbody tr")) {
       row.querySelector(".go").addEventListener("click", () => {
         zoomTo(+row.dataset.t - 45, +row.dataset.t + 45);
@@ -479,8 +509,12 @@
   let before = null;
   window.addEventListener("beforeprint", () => {
     before = root.dataset.theme;
-    for (const part of document.querySelectorAll(".provisional")) part.open = true;
+    openUnmeasured();
+    state.printing = true;
     applyTheme("light");
   });
-  window.addEventListener("afterprint", () => applyTheme(before || "light"));
+  window.addEventListener("afterprint", () => {
+    state.printing = false;
+    applyTheme(before || "light");
+  });
 })();
