@@ -124,3 +124,22 @@ def test_the_last_retry_goes_to_another_server() -> None:
         answered[on] = record(fleet(*changes, proxy, manifests=manifests)).totals["answered"]
     assert answered[True] == 240
     assert answered[False] < 235
+
+
+def test_reused_connections_hold_their_workers_between_requests() -> None:
+    """Two workers kept by the proxy serve it without a wait, but nobody else: a probe finds no worker."""
+    probe = {
+        "httpGet": {"path": "/", "port": 80},
+        "periodSeconds": 1,
+        "timeoutSeconds": 1,
+        "failureThreshold": 1,
+    }
+    keep = (rate("5/s for 20s"), workers(2, KeepAliveTimeout="5s", MaxKeepAliveRequests=0))
+    manifests = [deployment(probe=probe)]
+    reused = record(fleet(*keep, balancer(**{"http-reuse": True}), manifests=manifests))
+    own = record(fleet(*keep, manifests=manifests))
+    assert own.totals["answered"] == 100
+    assert own.series["pods_ready"].min() == 1
+    # Round after round one worker is kept and serves; the other, once it has served a probe, stays free for them.
+    assert reused.latency_sum_s.sum() == pytest.approx(reused.totals["answered"] * 0.1)
+    assert reused.series["workers_busy"].max() <= 2

@@ -8,6 +8,8 @@ import pytest
 
 from seawall.record.cost import total_cost
 from seawall.record.record import Record
+from seawall.twin.simulate import make_record
+from seawall.twin.world import World
 
 from .small import clients, deployment, events, fleet, gunicorn, hpa, rate, record, request, service, workers
 
@@ -114,3 +116,29 @@ def test_most_replicas_bound_the_scaling() -> None:
     r = scaled(rate("8/s for 200s"), most=3)
     assert r.series["replicas_desired"].max() == 3
     assert r.series["nodes"].max() == 3
+
+
+def test_a_pod_deleted_on_a_node_that_stands_still_goes_when_the_node_goes_on() -> None:
+    """Two pods of 120 MiB on a node of 500; three requests of 100 MiB each stop it for 40 s."""
+    machine = {"vcpu": 4, "memory": "500Mi", "pricePerHour": 1}
+    pool = {"name": "n", "instanceType": machine, "whenMemoryRunsOut": {"stall": "40s"}}
+    small = service(memory={"application": "10Mi"}, server={"MaxSpareServers": 4})
+    shape = rate("20/s for 500ms, 20/s -> 0/s at once, hold 90s")
+    changes = (shape, small, request(memory="100Mi", wait="2s"), {"platform": {"nodePools": [pool]}})
+    world = World(fleet(*changes, manifests=[deployment(2)]), 0)
+    asked = []
+
+    def delete_once(share: float) -> None:
+        node = next(iter(world.objects.nodes.values()))
+        if not asked and not node.answers(world.now):
+            asked.append(world.now)
+            world.kubelet.delete(world.objects.pods[0], "asked for by hand")
+
+    world.run(delete_once)
+    r = make_record(world)
+    stall = events(r, "node-stall")[0].t
+    gone = next(e.t for e in events(r, "pod-deleted") if e.object == "pod/web-0")
+    assert stall <= asked[0] < stall + 10
+    assert stall + 40 <= gone <= stall + 42
+    assert len(world.objects.pods) == 2
+    assert r.series["pods_ready"][-1] == 2
