@@ -214,3 +214,10 @@ def test_no_endpoints_fail_at_once_with_a_proxy_and_are_refused_without() -> Non
     assert record(fleet(rate("5/s for 4s"), manifests=[NO_POD])).totals["failed"] == 20
     assert record(fleet(rate("5/s for 4s"), KUBE_PROXY, manifests=[NO_POD])).totals["refused"] == 20
     assert record(fleet(rate("5/s for 4s"), balancer(maxconn=1), manifests=[NO_POD])).totals["failed"] == 20
+
+
+def test_users_without_a_think_time_do_not_make_time_stand_still() -> None:
+    """Each refusal takes a round trip of 10 ms: 100 requests a second and user, no more."""
+    far = clients(roundTrip="10ms")
+    r = record(fleet(users("2 for 5s", think="0s"), far, KUBE_PROXY, manifests=[NO_POD]))
+    assert r.totals["sent"] == r.totals["refused"] == pytest.approx(2 * 500, abs=4)

@@ -101,6 +101,10 @@ def _count(s, q, what, t):
         b.shed += 1
 
 
+LEAST_ROUND_TRIP = 0.0001
+"""Seconds; for fleets whose round trip is 0."""
+
+
 @inner
 def send_soon(s, r):
     """A planned attempt is sent as soon as the event of the moment is over, without a timer."""
@@ -123,6 +127,9 @@ def end_request(s, r, what, t):
         if par.give_up > 0 and u.fails >= par.give_up:
             u.leave_s = t
         u.intended = next_intended(loop_at(s, 0), think_at(s, 0), par.key_users, q.owner, u.k, q.intended, t)
+        if u.intended <= q.intended:
+            # Nobody learns of an end, even of a refusal, before a round trip; without it time would stand still.
+            u.intended = q.intended + max(par.rtt, LEAST_ROUND_TRIP)
         # One who is to leave by then does so when its time has come, but not before this request has ended.
         due = u.intended if u.intended < u.leave_s else max(t, u.leave_s)
         push(s, due, payload(USER, 0, q.owner))
