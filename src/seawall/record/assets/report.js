@@ -177,14 +177,19 @@
 
   function rangeOf(chart, bounds) {
     const top = Math.max(0, ...bounds.map((b) => b.value));
-    if (chart.unit === "share") return (u, low) => [chart.name === "served" ? Math.max(0, Math.min(low, 0.99) - 0.02) : 0, 1.02];
+    if (chart.unit === "share") {
+      return (u, low) => {
+        const from = chart.name === "served" ? Math.max(0, Math.min(low, 0.99) - 0.02) : 0;
+        return [from, 1 + (1 - from) * 0.06];
+      };
+    }
     if (chart.log) {
       return (u, low, high) => {
         const from = Math.max(0.01, Math.min(low || 1, top || Infinity) / 1.6);
         return [from, Math.max(high || 10, top, from * 10) * 1.6];
       };
     }
-    return (u, low, high) => [0, Math.max(high, high > top / 4 ? top : 0, 1e-9) * 1.12 || 1];
+    return (u, low, high) => [0, Math.max(high, high > top / 4 ? top : 0) * 1.12 || 1];
   }
 
   function options(chart, lines, width) {
