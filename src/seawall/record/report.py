@@ -41,7 +41,7 @@ def report(records: Sequence[Record], verdicts: Sequence[Verdict] | None = None)
         verdicts = [verdict(record) for record in records]
     events = [_with_loss(record, judged) for record, judged in zip(records, verdicts, strict=True)]
     data = _data(records, events)
-    script = _asset("uplot/uPlot.iife.min.js"), _asset("report.js")
+    script = _asset("uplot/uPlot.iife.min.js"), _asset("writing.js") + _asset("report.js")
     style = _asset("uplot/uPlot.min.css") + _asset("report.css")
     licence = _asset("uplot/LICENSE.txt").strip()
     variants = data["variants"]

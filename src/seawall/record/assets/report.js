@@ -1,6 +1,7 @@
 /* Draws a report's charts over time, marks its events, and keeps them all at one cursor and one zoom. */
 (function () {
   "use strict";
+  const { make, clock, figure, ticks, decades } = seawall;
   const data = JSON.parse(document.getElementById("record-data").textContent);
   const root = document.documentElement;
   const DASHES = [[], [9, 4], [3, 3], [12, 3, 3, 3], [6, 2], [1.5, 3]];
@@ -21,17 +22,6 @@
 
   /* ------------------------------------------------------------------------------------------- small things */
 
-  function make(tag, attributes, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (name === "text") made.textContent = value;
-      else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-      else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
-    }
-    made.append(...children);
-    return made;
-  }
-
   function swatch(variant) {
     const drawn = document.querySelector(`.card[data-variant="${variant}"] .swatch`);
     return drawn ? drawn.cloneNode(true) : make("span");
@@ -40,21 +30,6 @@
   const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const variantColour = (variant) => colour(`--v${variant % LOOKS}`);
   const shown = (variant) => !state.hidden.has(variant);
-
-  function clock(seconds) {
-    const all = Math.round(seconds);
-    const two = (n) => String(n).padStart(2, "0");
-    const [hours, minutes, rest] = [Math.floor(all / 3600), Math.floor((all % 3600) / 60), all % 60];
-    return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
-  }
-
-  function figure(value, unit) {
-    if (value === null || value === undefined) return "–";
-    if (unit === "share") return `${+(value * 100).toFixed(value > 0.99 && value < 1 ? 2 : 1)} %`;
-    if (unit === "ms") return value < 999.5 ? `${+value.toPrecision(3)} ms` : `${+(value / 1000).toPrecision(3)} s`;
-    if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
-    return String(+value.toPrecision(3));
-  }
 
   /* ----------------------------------------------------------------------------------------------- the events */
 
@@ -151,15 +126,6 @@
     strip.append(make("div", { class: "lane hours", "aria-hidden": "true" }, make("span", {}), hours));
   }
 
-  /* Round times between two, at most so many. */
-  function ticks(from, to, most) {
-    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800];
-    const step = steps.find((s) => (to - from) / s <= most) || steps[steps.length - 1];
-    const found = [];
-    for (let t = Math.ceil(from / step) * step; t <= to; t += step) found.push(t);
-    return found;
-  }
-
   /* ----------------------------------------------------------------------------------------------- the charts */
 
   const viewOf = (chart) => chart.views[state.views[chart.name] || 0];
@@ -232,14 +198,6 @@
         setScale: [(u, scale) => { if (scale === "x") pass(u); }],
       },
     };
-  }
-
-  function decades(from, to) {
-    const found = [];
-    for (let power = Math.floor(Math.log10(from)); power <= Math.log10(to); power++) {
-      for (const n of to / from > 300 ? [1] : to / from > 40 ? [1, 3] : [1, 2, 5]) found.push(n * 10 ** power);
-    }
-    return found.filter((v) => v >= from && v <= to);
   }
 
   /* The wave as a band behind the lines; several variants share it, or lie over each other. */
