@@ -25,7 +25,10 @@ const seawall = (function () {
   /* A value with its unit: share, ms, or a plain number. */
   function figure(value, unit) {
     if (value === null || value === undefined) return "–";
-    if (unit === "share") return `${+(value * 100).toFixed(value > 0.99 && value < 1 ? 2 : 1)} %`;
+    if (unit === "share") {
+      const parts = value > 0.99 ? 100 : 10; /* cut off, not rounded: 99.899 % is not 99.9 % */
+      return `${Math.floor(value * 100 * parts + 1e-9) / parts} %`;
+    }
     if (unit === "ms") return value < 999.5 ? `${+value.toPrecision(3)} ms` : `${+(value / 1000).toPrecision(3)} s`;
     if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
     return String(+value.toPrecision(3));
