@@ -85,6 +85,7 @@ def send(s, r, t):
     """One attempt leaves the client."""
     par = params_at(s, 0)
     s.attempts += 1
+    s.retries += req_at(s, r).attempt > 0
     bin_at(s, current_bin(s)).attempts += 1
     await_client(s, r, t + par.client_timeout)
     if par.balance == PER_CONNECTION:

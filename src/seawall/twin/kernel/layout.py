@@ -131,7 +131,7 @@ _GLOBALS = (
      ("arrival", "i8"), ("arrivals", "i8"), ("arrivals_done", "i8"), ("arrival_count", "i8"), ("bin", "i8"),
      ("users", "i8"), ("sent", "i8"), ("answered", "i8"), ("failed", "i8"), ("timed_out", "i8"),
      ("refused", "i8"), ("shed", "i8"), ("under_way", "i8"), ("attempts", "i8"), ("retries", "i8"),
-     ("wasted", "i8"), ("oom_kills", "i8"), ("draws", "i8"), ("no_server_bin", "i8"),
+     ("retries_planned", "i8"), ("wasted", "i8"), ("oom_kills", "i8"), ("draws", "i8"), ("no_server_bin", "i8"),
      ("queue_timeout_bin", "i8"), ("steps", "i8"), ("waiting", "i8"), ("workers", "i8"), ("busy", "i8")]
 )  # fmt: skip
 

@@ -149,14 +149,14 @@ def _retry(s, r, t):
     """Plan another attempt of the same request, or return False where the client gives up."""
     q = req_at(s, r)
     par = params_at(s, 0)
-    if q.attempt >= par.r_max or s.retries >= par.r_budget * s.sent:
+    if q.attempt >= par.r_max or s.retries_planned >= par.r_budget * s.sent:
         return False
     wait = 0.0
     if par.r_exponential:
         wait = min(par.r_cap, par.r_base * 2.0**q.attempt)
         if par.r_jitter:
             wait *= uniform(par.key_retries, entity_of(q), np.uint64(q.k * 128 + q.attempt))
-    s.retries += 1
+    s.retries_planned += 1
     n = take(s)
     v = req_at(s, n)
     v.by = q.by
