@@ -96,18 +96,16 @@ def _attempts(state: Any, heap: list[tuple[int, int, int]]) -> list[str]:
 
 
 def _sessions(state: Any) -> list[str]:
-    reqs, pods = state["reqs"], state["pods"]
+    reqs, pods, sessions = state["reqs"], state["pods"], state["sessions"]["x"]
     used = reqs[(reqs["state"] != k.FREE) & (reqs["at_proxy"] == 1)]
     count = Counter(int(p) for p in used["pod"])
-    wrong = [
-        (p, count[p], int(pods["current"][p])) for p in range(len(pods)) if count[p] != pods["current"][p]
-    ]
+    wrong = [(p, count[p], int(sessions[p])) for p in range(len(pods)) if count[p] != sessions[p]]
     return [f"sessions (pod, found, counted): {wrong[:5]}"] if wrong else []
 
 
 def _users(state: Any, heap: list[tuple[int, int, int]]) -> list[str]:
     users, reqs = state["users"], state["reqs"]
-    timers = Counter(i for kind, _, i in heap if kind == k.USER)
+    timers = Counter(i for kind, _, i in heap if kind == k.USER) + _shelved(state)
     own = reqs[(reqs["state"] != k.FREE) & (reqs["by"] == k.BY_USER) & (reqs["gone"] == 0)]
     asks = Counter(int(u) for u in own["owner"])
     found = []
@@ -120,6 +118,18 @@ def _users(state: Any, heap: list[tuple[int, int, int]]) -> list[str]:
     if int(users["active"].sum()) != state.row["users"]:
         found.append(f"{users['active'].sum()} users active, {state.row['users']} counted")
     return found[:5]
+
+
+def _shelved(state: Any) -> Counter[int]:
+    """Users who wait on the shelves, each counted as often as it lies there."""
+    users, found = state["users"], Counter[int]()
+    for first in state["shelves"]["x"]:
+        at = int(first)
+        while at > 0 and found[at - 1] < 2:
+            found[at - 1] += 1
+            at = int(users["next"][at - 1])
+    assert found.total() == state.row["shelved"]
+    return found
 
 
 def _pod_timers(state: Any, heap: list[tuple[int, int, int]]) -> list[str]:

@@ -47,5 +47,5 @@ def test_the_audit_sees_what_is_lost() -> None:
     state = world.kernel.state
     assert audit(world) == []
     state["reqs"]["state"][int(state.row["free"])] = layout.CONNECTING
-    state["pods"]["current"][0] += 1
+    state["sessions"]["x"][0] += 1
     assert len(audit(world)) >= 3

@@ -54,7 +54,7 @@ class Kernel:
             if why == layout.R_REQUESTS:
                 state.grow_requests(len(state["reqs"]))
             elif why == layout.R_HEAP:
-                state.grow_heap(2 * len(state["reqs"]) + 4096)
+                state.grow_heap(2 * len(state["reqs"]) + len(state["users"]) + 4096)
             elif why == layout.R_ARRIVALS:
                 self._next_chunk()
             else:

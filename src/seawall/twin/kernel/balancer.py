@@ -10,7 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from seawall.traffic.draws import uniform
-from seawall.twin.kernel.access import endpoint_at, kept_at, node_at, params_at, pod_at, req_at, worker_at
+from seawall.twin.kernel.access import (
+    endpoint_at,
+    kept_at,
+    node_at,
+    params_at,
+    pod_at,
+    req_at,
+    sessions_at,
+    worker_at,
+)
 from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
@@ -25,6 +34,7 @@ from seawall.twin.kernel.layout import (
     T_SERVER,
     W_KEPT,
 )
+from seawall.twin.kernel.leastconn import count_session, join, least, leave
 from seawall.twin.kernel.network import connect
 from seawall.twin.kernel.outcomes import current_bin, end_attempt
 from seawall.twin.kernel.server import start_request
@@ -32,6 +42,7 @@ from seawall.twin.kernel.slots import give
 from seawall.twin.kernel.timers import await_proxy, forget_proxy
 
 NOBODY, ALL_FULL = -1, -2
+NO_BOUND = 1 << 60
 
 
 @inner
@@ -45,7 +56,7 @@ def random_endpoint(s):
 @inner
 def _has_room(s, pod):
     maxconn = params_at(s, 0).maxconn
-    return maxconn == 0 or pod_at(s, pod).current < maxconn
+    return maxconn == 0 or sessions_at(s, pod).x < maxconn
 
 
 @inner
@@ -65,17 +76,11 @@ def pick(s, avoid):
     balance = params_at(s, 0).balance
     if balance == RANDOM and params_at(s, 0).maxconn == 0 and avoid < 0:
         return random_endpoint(s)
-    best = ALL_FULL
     turn = s.turn if s.turn < n else 0
     if balance == LEASTCONN:
-        for i in range(n):
-            at = turn + i
-            pod = endpoint_at(s, at if at < n else at - n).x
-            if pod == avoid:
-                continue
-            if _has_room(s, pod) and (best < 0 or pod_at(s, pod).current < pod_at(s, best).current):
-                best = pod
-        s.turn = turn + 1
+        best = least(s, avoid, params_at(s, 0).maxconn if params_at(s, 0).maxconn > 0 else NO_BOUND)
+        if best < 0:
+            best = ALL_FULL
         return avoid if best == ALL_FULL and _may_have_it_again(s, avoid) else best
     if balance == RANDOM:
         s.draws += 1
@@ -134,7 +139,7 @@ def send_to(s, r, pod, t):
     q = req_at(s, r)
     p = pod_at(s, pod)
     q.at_proxy = 1
-    p.current += 1
+    count_session(s, pod, 1)
     if p.kept > 0 and node_at(s, p.node).stalled == 0:
         p.kept -= 1
         w = kept_at(s, pod, p.kept).x
@@ -190,7 +195,7 @@ def release(s, r, t):
     if q.at_proxy:
         q.at_proxy = 0
         forget_proxy(s, r)
-        pod_at(s, q.pod).current -= 1
+        count_session(s, q.pod, -1)
         pump(s, q.pod, t)
 
 
@@ -239,8 +244,11 @@ def set_endpoints(s, count, t):
     """The first `count` entries of `endpoints` are the servers from now on."""
     for i in range(s.n_pods):
         pod_at(s, i).endpoint = -1
+        leave(s, i)
     for i in range(count):
         pod_at(s, endpoint_at(s, i).x).endpoint = i
+        if params_at(s, 0).balance == LEASTCONN:
+            join(s, endpoint_at(s, i).x)
     s.endpoints = count
     if s.turn >= count:
         s.turn = 0

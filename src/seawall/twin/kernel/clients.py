@@ -27,7 +27,6 @@ from seawall.twin.kernel.layout import (
     REFUSED,
     RESEND,
     TIMED_OUT,
-    USER,
     W_KEPT,
 )
 from seawall.twin.kernel.network import connect
@@ -35,7 +34,7 @@ from seawall.twin.kernel.outcomes import current_bin, end_attempt, note_request
 from seawall.twin.kernel.server import start_request
 from seawall.twin.kernel.serving import free_worker
 from seawall.twin.kernel.slots import give, take
-from seawall.twin.kernel.timers import await_client, payload, push
+from seawall.twin.kernel.timers import await_client, payload, push, shelve
 
 
 @inner
@@ -163,7 +162,7 @@ def load_users(s, first):
         if u.k > 0:
             u.active = 1
             s.users += 1
-        push(s, min(first[user], u.leave_s), payload(USER, 0, user))
+        shelve(s, user, min(first[user], u.leave_s))
 
 
 __all__ = [

@@ -14,6 +14,13 @@ from seawall.traffic import closed, sampling
 # States of an attempt of a request.
 FREE, PLANNED, QUEUED, CONNECTING, BELIEVES, ACCEPTABLE, SERVING, TURNAROUND = range(8)
 
+LEVELS = 2048
+"""Servers with so many sessions or more count as equals."""
+
+SHELVES = 4096
+SHELF_SECONDS = 1.0 / 128.0
+"""Users' times further ahead than this wait on a shelf, not in the heap."""
+
 NOWHERE = -1
 """The pod of an attempt whose server has vanished."""
 
@@ -81,7 +88,7 @@ C_NONE, C_START, C_KILL, C_DRAIN, C_REMOVE, C_ENDPOINTS = range(6)
 
 USER_ROW = np.dtype(
     [("leave_s", "f8"), ("intended", "f8"), ("k", "i8"), ("fails", "i8"), ("active", "i8"), ("pod", "i8"),
-     ("worker", "i8"), ("worker_gen", "i8"), ("on_conn", "i8")]
+     ("worker", "i8"), ("worker_gen", "i8"), ("due", "f8"), ("next", "i8")]
 )  # fmt: skip
 """A connected user: its last intended time, how many requests it made, and the connection it keeps."""
 
@@ -102,7 +109,7 @@ POD_ROW = np.dtype(
      ("alive", "i8"), ("busy", "i8"), ("starting", "i8"), ("idle_head", "i8"), ("idle", "i8"), ("kept", "i8"),
      ("spawn_rate", "i8"), ("slots_used", "i8"), ("slot_head", "i8"), ("slot_tail", "i8"), ("slot_queue", "i8"),
      ("head", "i8"), ("tail", "i8"), ("waiting", "i8"), ("full_since", "f8"), ("overflows", "i8"),
-     ("overflow_bin", "i8"), ("at_limit_bin", "i8"), ("current", "i8"), ("endpoint", "i8"),
+     ("overflow_bin", "i8"), ("at_limit_bin", "i8"), ("endpoint", "i8"),
      ("probe_gen", "i8"), ("fails", "i8"), ("successes", "i8"), ("ready", "i8"), ("probe_out", "i8"),
      ("oom_kills", "i8"), ("served", "i8"), ("oom_adj", "f8"), ("sampled", "f8"), ("peak_ever", "f8")]
 )  # fmt: skip
@@ -125,7 +132,7 @@ NODE_ROW = np.dtype(
 """A node: cores for pods, memory in bytes, whether it stands still. `relief`: what an OOM frees down to."""
 
 _GLOBALS = (
-    [("now", "f8"), ("soon_head", "i8"), ("soon_tail", "i8"),
+    [("now", "f8"), ("shelf", "i8"), ("shelved", "i8"), ("least", "i8"), ("soon_head", "i8"), ("soon_tail", "i8"),
      ("heap", "i8"), ("free", "i8"), ("free_count", "i8"), ("urgent", "i8"), ("events", "i8"),
      ("endpoints", "i8"), ("turn", "i8"), ("q_head", "i8"), ("q_tail", "i8"), ("queued", "i8"),
      ("arrival", "i8"), ("arrivals", "i8"), ("arrivals_done", "i8"), ("arrival_count", "i8"), ("bin", "i8"),
@@ -180,6 +187,9 @@ JOB_ROW = np.dtype([("tag", "f8"), ("who", "i8")])
 LIST_ROW = np.dtype([("due", "f8"), ("head", "i8"), ("tail", "i8")])
 """A list of time-outs: the deadline of its head, its ends."""
 
+SESSIONS_ROW = np.dtype([("x", "i8"), ("next", "i8"), ("prev", "i8"), ("listed", "i8")])
+"""A pod's sessions at the proxy, and its place among those with as many."""
+
 INTEGER_ROW = np.dtype([("x", "i8")])
 REAL_ROW = np.dtype([("x", "f8")])
 COUNT_ROW = np.dtype([("x", "u4")])
@@ -196,9 +206,12 @@ TABLES = {
     "nodes": NODE_ROW,
     "node_pods": INTEGER_ROW,  # a row of the number of pods a node
     "heap": TIMER_ROW,
+    "shelves": INTEGER_ROW,  # by time: the first of the users whose time comes then, and 1; 0: nobody
     "tree": INTEGER_ROW,  # winner tree over the pods' next CPU step
     "lists": LIST_ROW,  # by T_CLIENT, T_QUEUE, T_CONNECT, T_SERVER
     "endpoints": INTEGER_ROW,
+    "sessions": SESSIONS_ROW,
+    "levels": LIST_ROW,  # by number of sessions: the servers that have so many
     "classes": CLASS_ROW,
     "dists": sampling.ROW,  # CPU, waiting, memory of each class; the probe's last
     "loop": closed.LOOP,

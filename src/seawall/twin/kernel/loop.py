@@ -48,6 +48,7 @@ from seawall.twin.kernel.layout import (
     RESEND,
     SEND,
     SERVING,
+    SHELF_SECONDS,
     STALL_END,
     STARTED,
     SYN,
@@ -73,7 +74,7 @@ from seawall.twin.kernel.serving import (
     node_out_of_memory,
     remove_pod,
 )
-from seawall.twin.kernel.timers import gen_of, index_of, kind_of, pop, push, same_gen
+from seawall.twin.kernel.timers import clear_shelf, gen_of, index_of, kind_of, pop, push, same_gen
 
 _HEADROOM = 64
 
@@ -207,7 +208,7 @@ def run(s, until, command, a, b):
             return R_EVENT
         if s.free_count < _HEADROOM:
             return R_REQUESTS
-        if s.n_heap - s.heap < 2 * (s.n_reqs - s.free_count) + 8 * _HEADROOM:
+        if s.n_heap - s.heap < 2 * (s.n_reqs - s.free_count) + s.shelved + 8 * _HEADROOM:
             return R_HEAP
         if s.soon_head >= 0:
             r = s.soon_head
@@ -244,6 +245,11 @@ def run(s, until, command, a, b):
                 if x == connect
                 else T_SERVER
             )
+        if s.shelved > 0:
+            x = (s.shelf + 1) * SHELF_SECONDS
+            if x <= t and x <= until:
+                clear_shelf(s)
+                continue
         end_of_bin = (s.bin + 1) * par.bin_s
         if end_of_bin <= t and end_of_bin <= until and s.bin < s.n_bins:
             s.now = end_of_bin

@@ -33,11 +33,10 @@ from seawall.twin.kernel.layout import (
     REFUSED,
     SEND,
     TIMED_OUT,
-    USER,
 )
 from seawall.twin.kernel.server import entity_of
 from seawall.twin.kernel.slots import take
-from seawall.twin.kernel.timers import forget_client, payload, push
+from seawall.twin.kernel.timers import forget_client, payload, push, shelve
 
 
 @inner
@@ -132,7 +131,7 @@ def end_request(s, r, what, t):
             u.intended = q.intended + max(par.rtt, LEAST_ROUND_TRIP)
         # One who is to leave by then does so when its time has come, but not before this request has ended.
         due = u.intended if u.intended < u.leave_s else max(t, u.leave_s)
-        push(s, due, payload(USER, 0, q.owner))
+        shelve(s, q.owner, due)
     elif q.visits > 1:
         n = take(s)
         v = req_at(s, n)

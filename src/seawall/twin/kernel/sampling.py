@@ -12,6 +12,7 @@ from seawall.twin.kernel.access import (
     params_at,
     pod_at,
     req_at,
+    sessions_at,
     worker_at,
 )
 from seawall.twin.kernel.compiled import inner
@@ -57,14 +58,14 @@ def _check_pod(s, pod):
         broken_at(s, I_WORKERS).x += 1
     if abs(mem - p.mem) > _BYTES_OF_ROUNDING or (p.mem > p.limit and p.oom_due == 0):
         broken_at(s, I_MEMORY).x += 1
-    if p.waiting > par.backlog or p.waiting < 0 or p.current < 0:
+    if p.waiting > par.backlog or p.waiting < 0 or sessions_at(s, pod).x < 0:
         broken_at(s, I_QUEUE).x += 1
     if p.state == LISTENING and p.idle > 0 and p.waiting > 0 and node_at(s, p.node).stalled == 0:
         broken_at(s, I_IDLE_WORKER).x += 1
     if (
         par.maxconn > 0
         and p.endpoint >= 0
-        and (p.current > par.maxconn or (p.current < par.maxconn and s.queued > 0))
+        and (sessions_at(s, pod).x > par.maxconn or (sessions_at(s, pod).x < par.maxconn and s.queued > 0))
     ):
         broken_at(s, I_PROXY).x += 1
     return alive, busy

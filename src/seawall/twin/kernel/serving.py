@@ -48,6 +48,7 @@ from seawall.twin.kernel.layout import (
     W_NONE,
     W_STARTING,
 )
+from seawall.twin.kernel.leastconn import leave
 from seawall.twin.kernel.memory import add as add_memory
 from seawall.twin.kernel.network import send_syn_later
 from seawall.twin.kernel.outcomes import current_bin, end_attempt
@@ -321,6 +322,7 @@ def remove_pod(s, pod, t):
             pod_at(s, endpoint_at(s, i).x).endpoint = i
         p.endpoint = -1
         s.endpoints = last
+        leave(s, pod)
     for r in range(s.n_reqs):
         q = req_at(s, r)
         if q.state != FREE and q.pod == pod:

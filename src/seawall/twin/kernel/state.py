@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seawall.record.histogram import BUCKETS
-from seawall.twin.kernel.layout import STATE_ROW, TABLES
+from seawall.twin.kernel.layout import LEVELS, SHELVES, STATE_ROW, TABLES
 
 _NOTHING = -1
 
@@ -33,7 +33,8 @@ class State:
             "params": 1, "users": users, "reqs": 0, "pods": pods, "workers": pods * workers,
             "jobs": pods * (workers + 1), "idle": pods * workers, "kept": pods * workers, "nodes": nodes,
             "node_pods": nodes * pods, "heap": users + 4 * pods + 4096, "tree": 2 * leaves, "lists": 4,
-            "endpoints": pods, "classes": classes, "dists": 3 * classes + 3, "loop": 1, "think": 1,
+            "endpoints": pods, "sessions": pods, "levels": LEVELS, "shelves": SHELVES,
+            "classes": classes, "dists": 3 * classes + 3, "loop": 1, "think": 1,
             "arrivals": arrivals, "bins": bins, "hist": bins * BUCKETS, "events": 4096, "broken": 8,
             "scratch": pods,
         }  # fmt: skip
@@ -45,6 +46,7 @@ class State:
         for name in ("q_head", "q_tail", "soon_head", "soon_tail", "no_server_bin", "queue_timeout_bin"):
             self.row[name] = _NOTHING
         self["lists"]["head"] = self["lists"]["tail"] = _NOTHING
+        self["levels"]["head"] = self["levels"]["tail"] = _NOTHING
         self["lists"]["due"] = np.inf
         self["users"]["pod"] = _NOTHING
         self["users"]["leave_s"] = np.inf

@@ -5,9 +5,9 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import numpy as np
 
-from seawall.twin.kernel.access import heap_at, list_at, req_at
+from seawall.twin.kernel.access import heap_at, list_at, req_at, shelf_at, user_at
 from seawall.twin.kernel.compiled import inner
-from seawall.twin.kernel.layout import T_CLIENT
+from seawall.twin.kernel.layout import SHELF_SECONDS, SHELVES, T_CLIENT, USER
 
 _GEN_MASK = (1 << 24) - 1
 _INDEX_MASK = (1 << 32) - 1
@@ -90,6 +90,46 @@ def pop(s):
     here = heap_at(s, i)
     here.t = t
     here.p = p
+
+
+@inner
+def shelve(s, user, t):
+    """Set a user's one timer.
+
+    Most users are idle, and a heap that holds them all is slow: who is due later than this moment's shelf
+    waits in a list by time, which goes into the heap when its time has come.
+    """
+    if s.shelved == 0:
+        s.shelf = int(s.now / SHELF_SECONDS)
+    place = int(t / SHELF_SECONDS)
+    if place <= s.shelf:
+        push(s, t, payload(USER, 0, user))
+        return
+    u = user_at(s, user)
+    shelf = shelf_at(s, place & (SHELVES - 1))
+    u.due = t
+    u.next = shelf.x
+    shelf.x = user + 1
+    s.shelved += 1
+
+
+@inner
+def clear_shelf(s):
+    """The next shelf's time has come: its users go into the heap, those of a later round stay."""
+    s.shelf += 1
+    shelf = shelf_at(s, s.shelf & (SHELVES - 1))
+    user = shelf.x - 1
+    shelf.x = 0
+    while user >= 0:
+        u = user_at(s, user)
+        following = u.next - 1
+        if int(u.due / SHELF_SECONDS) <= s.shelf:
+            push(s, u.due, payload(USER, 0, user))
+            s.shelved -= 1
+        else:
+            u.next = shelf.x
+            shelf.x = user + 1
+        user = following
 
 
 @inner
