@@ -130,8 +130,7 @@ def _per(value: str, unit: str) -> str:
 def _causes(verdict: Verdict, width: int) -> list[str]:
     cause, loss = verdict.first_cause, verdict.first_loss
     if cause is not None:
-        said = f" ({cause.message})" if cause.message else ""
-        text = f"{words.clock(cause.t)} {cause.object}: {KINDS[cause.kind]}{said}"
+        text = f"{words.clock(cause.t)} {cause.object}: {cause.message or KINDS[cause.kind]}"
     elif loss is not None:
         text = f"{words.clock(loss.asked)} {words.objective_name(loss.objective)} lost; no event explains it"
     else:

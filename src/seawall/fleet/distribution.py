@@ -42,7 +42,7 @@ class Distribution:
         return self.a
 
     def quantile(self, share: float) -> float:
-        """The value below which `share` of all draws lie, 0 < share < 1."""
+        """The value that the draw `share`, 0 < share < 1, stands for; the exponential counts it from above."""
         if self.kind == EXPONENTIAL:
             return -self.a * math.log(share)
         if self.kind == LOGNORMAL:

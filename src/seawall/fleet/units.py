@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -70,7 +71,8 @@ def parse_share(value: Any) -> float:
     number = text.removesuffix("%").strip()
     if not re.fullmatch(_NUMBER, number):
         raise ValueError(f"{shown(value)} {_SHARE_ADVICE}")
-    return _finite(float(number) / 100.0 if percent else number, _SHARE_ADVICE)
+    # As decimals: 99.9 / 100 in floats is 0.9990000000000001.
+    return _finite(float(Decimal(number) / 100) if percent else number, _SHARE_ADVICE)
 
 
 def parse_switch(value: Any) -> bool:

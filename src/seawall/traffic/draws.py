@@ -61,12 +61,6 @@ def uniform(key: np.uint64, entity: np.uint64, n: np.uint64) -> float:
 
 
 @njit
-def exponential(key: np.uint64, entity: np.uint64, n: np.uint64) -> float:
-    """An exponential draw of mean 1."""
-    return -math.log(uniform(key, entity, n))
-
-
-@njit
 def normal_quantile(p: float) -> float:
     """The standard normal quantile, by Acklam's rational approximation (relative error below 1.2e-9)."""
     if p < 0.02425 or p > 0.97575:

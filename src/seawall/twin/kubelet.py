@@ -13,6 +13,8 @@ from seawall.twin.objects import Node, Pod
 if TYPE_CHECKING:
     from seawall.twin.world import World
 
+KILLS_TOLD = 3
+"""The kernel reports so many kills of a pod's processes (serving.oom_kill)."""
 RELIST_SECONDS = 1.0
 """The kubelet looks for dead containers once a second (PLEG relist)."""
 BACK_OFF_SECONDS, MOST_BACK_OFF_SECONDS = 10.0, 300.0
@@ -177,12 +179,10 @@ class Kubelet:
         tell = self.world.chronicle.tell_pod
         mib = f"{value / MIB:.0f} MiB"
         if kind == layout.E_OOM_PROCESS:
-            tell(
-                "oom-kill",
-                pod,
-                f"at {mib} the kernel killed its largest process",
-                {"memory_mib": value / MIB},
-            )
+            pod.kills_told += 1
+            more = "; its further kills are counted, not told" if pod.kills_told == KILLS_TOLD else ""
+            said = f"at {mib} the kernel killed its largest process{more}"
+            tell("oom-kill", pod, said, {"memory_mib": value / MIB})
         elif kind == layout.E_OOM_CONTAINER:
             tell("oom-kill", pod, f"at {mib} the kernel killed the container", {"memory_mib": value / MIB})
         elif kind == layout.E_LISTENING:

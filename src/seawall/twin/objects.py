@@ -35,6 +35,7 @@ class Pod:
     """CPU seconds of earlier containers of this pod, which a kubelet no longer counts."""
     draining_since_s: float = _NEVER
     restarts: int = 0
+    kills_told: int = 0
     last_start_s: float = _NEVER
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from seawall import __version__
 from seawall.fleet.reader import Fleet
 from seawall.fleet.units import MIB
+from seawall.record.conservation import check_conservation
 from seawall.record.histogram import BUCKETS
 from seawall.record.record import Record
+from seawall.twin.driver import InvariantError
 from seawall.twin.world import Progress, World
 
 _COUNTS = ("sent", "answered", "failed", "timed_out", "refused", "shed")
@@ -26,7 +28,11 @@ def simulate(fleet: Fleet, seed: int = 0, progress: Progress | None = None) -> R
     """
     world = World(fleet, seed)
     world.run(progress)
-    return make_record(world)
+    record = make_record(world)
+    broken = check_conservation(record)
+    if broken:
+        raise InvariantError(f"broken: S1 conservation: {broken[0]}")
+    return record
 
 
 def make_record(world: World) -> Record:

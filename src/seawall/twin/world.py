@@ -64,16 +64,22 @@ class World:
         replicas = self.fleet.deployment.replicas
         return max(replicas, self.fleet.hpa.max_replicas if self.fleet.hpa else 0, 1)
 
+    @property
+    def _lead_s(self) -> float:
+        """How long control has looked on before the run begins: some scrapes, so that there are metrics."""
+        return 4.0 * self.fleet.file.platform.metrics_server.resolution
+
     def _phases(self) -> Phases:
+        # There is no load before the run begins: whoever scales by load begins with the run.
         platform = self.fleet.file.platform
 
         def phase(n: int, period: float) -> float:
             return period * uniform_at(stream_key(self.seed, Stream.CONTROL), 0, n)
 
         return Phases(
-            hpa_s=phase(0, platform.hpa.sync_period),
+            hpa_s=self._lead_s + phase(0, platform.hpa.sync_period),
             metrics_s=phase(1, platform.metrics_server.resolution),
-            autoscaler_s=phase(2, platform.cluster_autoscaler.scan_interval),
+            autoscaler_s=self._lead_s + phase(2, platform.cluster_autoscaler.scan_interval),
             node_monitor_s=phase(3, platform.node_lifecycle.node_monitor_period),
             seed=self.seed,
         )
@@ -109,7 +115,7 @@ class World:
 
     def _begin(self) -> float:
         """The fleet as it has been for long: initial nodes and pods, seen by control since some scrapes ago."""
-        lead = -4.0 * self.fleet.file.platform.metrics_server.resolution
+        lead = -self._lead_s
         self.now = lead
         for index, pool in enumerate(self.fleet.pools):
             for _ in range(pool.initial):
