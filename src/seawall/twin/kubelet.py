@@ -134,8 +134,9 @@ class Kubelet:
             world.chronicle.tell_node(
                 "node-stall",
                 node,
-                f"{value / MIB:.0f} MiB wanted, {world.fleet.pools[node.pool].capacity_memory / MIB:.0f} MiB "
-                f"there: its processes and its kubelet stand still for {stall:g} s",
+                f"its memory has run out ({value / MIB:.0f} MiB wanted, "
+                f"{world.fleet.pools[node.pool].capacity_memory / MIB:.0f} MiB there): its processes and its "
+                f"kubelet stand still for {stall:g} s",
             )
             return False
         node.silent_since_s = float("inf")
