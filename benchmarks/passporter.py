@@ -1,6 +1,6 @@
 """Requests simulated per second on one core with everything on, and memory as the number of requests grows.
 
-A fleet like the passporter story's, grown: 40 to 60 pods of Apache prefork on ten nodes and more, HAProxy with
+A fleet like the passporter story's, grown: 40 to 60 pods of Apache prefork on eleven nodes and more, HAProxy with
 least connections, keep-alive, CPU with a lognormal distribution under a CFS quota, waiting, memory that grows and
 leaks, readiness probes, HPA, cluster autoscaler, client time-outs and retries; 24,000 users whose number rises by
 half in a wave. The rival's column of the rate is the target (2 million requests/s): no simulator that we
@@ -50,7 +50,7 @@ def manifests() -> list[dict[str, Any]]:
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
     }
-    target = {"type": "Utilization", "averageUtilization": 70}
+    target = {"type": "Utilization", "averageUtilization": 60}
     hpa = {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -104,14 +104,14 @@ def fleet(seconds: int) -> Fleet:
                     {
                         "name": "nodes",
                         "instanceType": "m5.xlarge",
-                        "min": 14,
+                        "min": 11,
                         "max": 24,
-                        "bootTime": "40s",
+                        "bootTime": "15s",
                         "reserved": "none",
                     }
                 ],
                 "balancer": {"kind": "haproxy", "balance": "leastconn"},
-                "imagePull": "10s",
+                "imagePull": "5s",
             },
             "traffic": {
                 "clients": {"timeout": "10s", "retries": {"max": 1}},
