@@ -107,11 +107,12 @@ def plan(s, pod, t):
 
 
 @inner
-def share_node(s, node, t):
+def share_node(s, node, which, t):
     """Divide a node's cores among its pods that want to run: by CPU request, none above one core a process.
 
     The kernel's fair share (cpu.shares or cpu.weight from the request): water is filled in until the cores
-    are used up.
+    are used up. Pod `which` (-1: none) has changed what it wants; the others need a new plan only where their
+    rate is another now.
     """
     n = node_at(s, node)
     n.contended = 1 if n.runnable > n.cores or n.stalled else 0
@@ -120,7 +121,6 @@ def share_node(s, node, t):
     for i in range(n.pods):
         pod = node_pod_at(s, node, i).x
         p = pod_at(s, pod)
-        advance(s, pod, t)
         scratch_at(s, pod).x = -1.0
         if p.jobs > 0 and p.throttled == 0:
             wanted += p.jobs
@@ -152,8 +152,13 @@ def share_node(s, node, t):
         p = pod_at(s, pod)
         if p.jobs > 0 and p.throttled == 0:
             got = scratch_at(s, pod).x if scratch_at(s, pod).x >= 0.0 else min(float(p.jobs), p.share * level)
-            p.rate = max(0.0, got) / p.jobs
-        plan(s, pod, t)
+            rate = max(0.0, got) / p.jobs
+            if rate != p.rate or pod == which:
+                advance(s, pod, t)
+                p.rate = rate
+                plan(s, pod, t)
+        elif pod == which:
+            plan(s, pod, t)
 
 
 @inner
@@ -162,7 +167,7 @@ def changed(s, pod, t):
     p = pod_at(s, pod)
     n = node_at(s, p.node)
     if n.contended or n.runnable > n.cores:
-        share_node(s, p.node, t)
+        share_node(s, p.node, pod, t)
     else:
         p.rate = 1.0
         plan(s, pod, t)

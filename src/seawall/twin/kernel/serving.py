@@ -424,7 +424,7 @@ def node_out_of_memory(s, node, t):
     if n.mem > n.capacity and not capped:
         n.stalled = 1
         n.stall_until = t + n.stall_s
-        share_node(s, node, t)
+        share_node(s, node, -1, t)
         push(s, n.stall_until, payload(STALL_END, 0, node))
         tell(s, E_STALL, -1, node, n.mem, True)
         return
@@ -447,7 +447,7 @@ def end_stall(s, node, t):
             break
         oom_kill(s, pod, t)
     n.stalled = 0
-    share_node(s, node, t)
+    share_node(s, node, -1, t)
     for i in range(n.pods):
         drain_queue(s, node_pod_at(s, node, i).x, t)
     tell(s, E_STALL_END, -1, node, n.mem, True)
