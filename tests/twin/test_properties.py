@@ -140,7 +140,7 @@ def test_scaling_all_times_scales_the_record(
     """No constant of ours is hidden in it: twice as slow in everything is the same run at half the speed.
 
     By a factor of two every digit is the same, as floats double without rounding; by other factors a system that
-    answers to itself (users, a shared quota) drifts apart from the last digit on, a factor of ten a second.
+    answers to itself (users, a shared quota) drifts apart from the last digit on, about tenfold a second.
     """
     one = run(timed(1.0, workers, backlog, quota), seed)
     two = run(timed(2.0, workers, backlog, quota), seed)
