@@ -307,25 +307,31 @@ def _print_table(
         name for name in load.columns if name not in ("requests_per_second",) or "cpu" not in load.columns
     ]
     heads = ["time", *columns, "ready", "unready", "replicas"]
-    widths = [max(len(head), 9 if head in load.columns else 8) for head in heads]
-    widths[-1] = 12
+    runs = _runs(found.steps)
+    rows = [_cells(load, columns, run[0]) for run in runs]
+    sizes = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     gap = "  "
-    indent = sum(widths) + len(gap) * len(widths)
-    click.echo(
-        "\n" + gap.join(head.rjust(size) for head, size in zip(heads, widths, strict=True)) + gap + "why"
-    )
-    for run in _runs(found.steps):
-        step = run[0]
-        change = f"{step.replicas} -> {step.after}" if step.decision.rescaled else str(step.replicas)
-        shown = [_short(name, step.load[name]) for name in columns]
-        cells = [_clock(load, step.at), *shown, str(step.ready), str(step.unready), change]
-        row = gap.join(cell.rjust(size) for cell, size in zip(cells, widths, strict=True)) + gap
-        reason = textwrap.wrap(step.why, max(40, width - indent)) or [""]
-        click.echo(row + f"\n{' ' * indent}".join(reason))
+    indent = sum(sizes) + len(gap) * len(sizes)
+
+    def row_of(cells: Sequence[str]) -> str:
+        return gap.join(cell.rjust(size) for cell, size in zip(cells, sizes, strict=True)) + gap
+
+    click.echo("\n" + row_of(heads) + "why")
+    for run, cells in zip(runs, rows, strict=True):
+        reason = textwrap.wrap(run[0].why, max(30, width - indent)) or [""]
         if len(run) > 1:
             more = "1 more sync" if len(run) == 2 else f"{len(run) - 1} more syncs"
-            click.echo(f"{' ' * indent}{more} until {_clock(load, run[-1].at)} without a change")
-    click.echo("\n" + _closing(workload, found))
+            reason += textwrap.wrap(
+                f"{more} until {_clock(load, run[-1].at)} without a change", width - indent
+            )
+        click.echo(row_of(cells) + f"\n{' ' * indent}".join(reason))
+    click.echo("\n" + textwrap.fill(_closing(workload, found), width))
+
+
+def _cells(load: LoadTable, columns: Sequence[str], step: Step) -> list[str]:
+    change = f"{step.replicas} -> {step.after}" if step.decision.rescaled else str(step.replicas)
+    shown = [_short(name, step.load[name]) for name in columns]
+    return [_clock(load, step.at), *shown, str(step.ready), str(step.unready), change]
 
 
 def _headlines(spec: HpaSpec, workload: Workload, load: LoadTable, options: ReplayOptions) -> Sequence[str]:
