@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from seawall.fleet.model import Haproxy
 from seawall.fleet.reader import Fleet
 from seawall.traffic.arrivals import Chunk
 from seawall.twin.kernel import layout, loop
@@ -172,8 +171,3 @@ def oom_score_adj(fleet: Fleet, capacity_bytes: float) -> float:
     if guaranteed and d.cpu_limit and d.memory_limit:
         return -997.0
     return float(min(999, max(3, 1000 - int(1000 * d.memory_request / capacity_bytes))))
-
-
-def has_proxy(fleet: Fleet) -> bool:
-    """Whether a proxy balances each request."""
-    return isinstance(fleet.file.platform.balancer, Haproxy)

@@ -42,7 +42,7 @@ def make_state(fleet: Fleet, work: Workload, seed: int, *, pods: int, nodes: int
         bins=max(1, math.ceil(work.end_s / bins - 1e-9)),
     )
     p = state["params"][0]
-    p["bin_s"], p["end_s"] = bins, work.end_s
+    p["bin_s"] = bins
     _set_server(p, fleet)
     _set_memory(p, fleet)
     _set_balancer(p, fleet)
@@ -69,7 +69,7 @@ def make_state(fleet: Fleet, work: Workload, seed: int, *, pods: int, nodes: int
 def _most_workers(server: ApachePrefork | GunicornSync) -> int:
     if isinstance(server, GunicornSync):
         return server.workers
-    return min(server.max_request_workers, server.server_limit)
+    return server.max_request_workers
 
 
 def _set_server(p: Any, fleet: Fleet) -> None:
@@ -81,8 +81,7 @@ def _set_server(p: Any, fleet: Fleet) -> None:
         p["server"] = layout.PREFORK
         p["start_servers"] = server.start_servers
         p["min_spare"] = server.min_spare_servers
-        # Apache raises MaxSpareServers to MinSpareServers + 1 where it is lower.
-        p["max_spare"] = max(server.max_spare_servers, server.min_spare_servers + 1)
+        p["max_spare"] = server.max_spare_servers
         p["per_child"] = server.max_connections_per_child
         p["keep_alive"], p["keep_alive_s"] = server.keep_alive, server.keep_alive_timeout
         p["max_keep_alive"] = server.max_keep_alive_requests

@@ -109,6 +109,3 @@ def _description(world: World) -> dict[str, Any]:
         if fleet.deployment.memory_limit is None
         else fleet.deployment.memory_limit / MIB,
     }
-
-
-__all__ = ["make_record", "simulate"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from seawall.control import plane
 from seawall.control.config import Phases, plane_config
 from seawall.control.decisions import (
@@ -250,7 +248,3 @@ class World:
     def node_by_slot(self, slot: int) -> Node | None:
         """The node in a place of the kernel."""
         return self.objects.nodes.get(int(self.kernel.state["nodes"]["id"][slot]))
-
-    def peak_memory(self) -> float:
-        """Memory of the largest pod at its largest, bytes."""
-        return float(np.max(self.kernel.state["pods"]["peak_ever"], initial=0.0))

@@ -16,14 +16,11 @@ from seawall.twin.kernel.access import (
 from seawall.twin.kernel.balancer import random_endpoint, submit
 from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.layout import (
-    ACCEPTABLE,
     BELIEVES,
     BY_ARRIVAL,
-    BY_PROBE,
     BY_USER,
     CONNECTING,
     PER_CONNECTION,
-    PLANNED,
     REFUSED,
     RESEND,
     TIMED_OUT,
@@ -163,15 +160,3 @@ def load_users(s, first):
             u.active = 1
             s.users += 1
         shelve(s, user, min(first[user], u.leave_s))
-
-
-__all__ = [
-    "ACCEPTABLE",
-    "BY_PROBE",
-    "PLANNED",
-    "arrival",
-    "client_timeout",
-    "load_users",
-    "send_planned",
-    "user_asks",
-]

@@ -69,7 +69,7 @@ T_CLIENT, T_QUEUE, T_CONNECT, T_SERVER = range(4)
 ) = range(13)
 
 # Why the kernel returned.
-R_TIME, R_EVENT, R_ARRIVALS, R_REQUESTS, R_HEAP, R_EVENTS_FULL = range(6)
+R_TIME, R_EVENT, R_ARRIVALS, R_REQUESTS, R_HEAP = range(5)
 
 # Broken invariants, counted by kind.
 (
@@ -79,7 +79,7 @@ R_TIME, R_EVENT, R_ARRIVALS, R_REQUESTS, R_HEAP, R_EVENTS_FULL = range(6)
     I_WORKERS,
     I_QUEUE,
     I_MEMORY,
-    I_NEGATIVE,
+    I_CPU,
     I_PROXY,
 ) = range(8)
 
@@ -108,10 +108,10 @@ POD_ROW = np.dtype(
      ("mem", "f8"), ("limit", "f8"), ("mem_peak", "f8"), ("main_mem", "f8"), ("oom_due", "i8"),
      ("alive", "i8"), ("busy", "i8"), ("starting", "i8"), ("idle_head", "i8"), ("idle", "i8"), ("kept", "i8"),
      ("spawn_rate", "i8"), ("slots_used", "i8"), ("slot_head", "i8"), ("slot_tail", "i8"), ("slot_queue", "i8"),
-     ("head", "i8"), ("tail", "i8"), ("waiting", "i8"), ("full_since", "f8"), ("overflows", "i8"),
+     ("head", "i8"), ("tail", "i8"), ("waiting", "i8"), ("full_since", "f8"),
      ("overflow_bin", "i8"), ("at_limit_bin", "i8"), ("endpoint", "i8"),
      ("probe_gen", "i8"), ("fails", "i8"), ("successes", "i8"), ("ready", "i8"), ("probe_out", "i8"),
-     ("oom_kills", "i8"), ("served", "i8"), ("oom_adj", "f8"), ("sampled", "f8"), ("peak_ever", "f8")]
+     ("oom_kills", "i8"), ("served", "i8"), ("oom_adj", "f8"), ("sampled", "f8")]
 )  # fmt: skip
 """A pod: CPU (virtual time, quota), memory, workers, accept queue, sessions at the proxy, readiness."""
 
@@ -139,7 +139,7 @@ _GLOBALS = (
      ("users", "i8"), ("sent", "i8"), ("answered", "i8"), ("failed", "i8"), ("timed_out", "i8"),
      ("refused", "i8"), ("shed", "i8"), ("under_way", "i8"), ("attempts", "i8"), ("retries", "i8"),
      ("retries_planned", "i8"), ("wasted", "i8"), ("oom_kills", "i8"), ("draws", "i8"), ("no_server_bin", "i8"),
-     ("queue_timeout_bin", "i8"), ("steps", "i8"), ("waiting", "i8"), ("workers", "i8"), ("busy", "i8")]
+     ("queue_timeout_bin", "i8"), ("steps", "i8"), ("waiting", "i8")]
 )  # fmt: skip
 
 PARAMETER_ROW = np.dtype(
@@ -155,7 +155,7 @@ PARAMETER_ROW = np.dtype(
      ("slow_s", "f8"), ("rtt", "f8"), ("r_max", "i8"), ("r_exponential", "i8"), ("r_base", "f8"), ("r_cap", "f8"),
      ("r_jitter", "i8"), ("r_budget", "f8"), ("give_up", "i8"), ("visits", "i8"), ("classes", "i8"),
      ("probe", "i8"), ("probe_period", "f8"), ("probe_timeout", "f8"), ("probe_failures", "i8"),
-     ("probe_successes", "i8"), ("probe_delay", "f8"), ("bin_s", "f8"), ("end_s", "f8"),
+     ("probe_successes", "i8"), ("probe_delay", "f8"), ("bin_s", "f8"),
      ("key_users", "u8"), ("key_classes", "u8"), ("key_cpu", "u8"), ("key_wait", "u8"), ("key_memory", "u8"),
      ("key_balancer", "u8"), ("key_retries", "u8"), ("key_clients", "u8"), ("key_pods", "u8")]
 )  # fmt: skip

@@ -58,7 +58,6 @@ from seawall.twin.kernel.layout import (
     T_SERVER,
     TIMED_OUT,
     USER,
-    W_KEPT,
     WAIT,
 )
 from seawall.twin.kernel.network import connect_failed, resend, syn
@@ -278,6 +277,3 @@ def prepare(s, first):
     """Set up what depends on the whole: the winner tree and the users' first times."""
     tree_build(s)
     load_users(s, first)
-
-
-__all__ = ["T_SERVER", "W_KEPT", "prepare", "run"]

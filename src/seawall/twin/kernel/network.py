@@ -81,7 +81,6 @@ def _overflow(s, r, pod, t):
     q = req_at(s, r)
     p = pod_at(s, pod)
     par = params_at(s, 0)
-    p.overflows += 1
     if p.overflow_bin < 0:
         p.overflow_bin = int(t / par.bin_s)
         tell(s, E_OVERFLOW, pod, p.node, float(par.backlog), False)

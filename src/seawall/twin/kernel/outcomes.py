@@ -23,7 +23,6 @@ from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ANSWERED,
-    BY_ARRIVAL,
     BY_PROBE,
     BY_USER,
     E_READY,
@@ -204,6 +203,3 @@ def end_attempt(s, r, what, t):
     if what != ANSWERED and params_at(s, 0).r_max > 0 and _retry(s, r, t):
         return
     end_request(s, r, what, t)
-
-
-__all__ = ["BY_ARRIVAL", "current_bin", "end_attempt", "end_request", "note_request", "probe_result"]

@@ -21,9 +21,9 @@ from seawall.twin.kernel.layout import (
     ABSENT,
     DEAD,
     I_CONSERVATION,
+    I_CPU,
     I_IDLE_WORKER,
     I_MEMORY,
-    I_NEGATIVE,
     I_PROXY,
     I_QUEUE,
     I_WORKERS,
@@ -98,7 +98,6 @@ def sample_bin(s, t):
         waiting += p.waiting
         mem_max = max(mem_max, p.mem_peak)
         mem_sum += p.mem
-        p.peak_ever = max(p.peak_ever, p.mem_peak)
         p.mem_peak = min(p.mem, p.limit)
     share = 0.0
     for node in range(s.n_nodes):
@@ -117,7 +116,7 @@ def sample_bin(s, t):
             ):
                 broken_at(s, I_MEMORY).x += 1
             if runnable != n.runnable:
-                broken_at(s, I_NEGATIVE).x += 1
+                broken_at(s, I_CPU).x += 1
     if waiting != s.waiting:
         broken_at(s, I_QUEUE).x += 1
     if s.sent != s.answered + s.failed + s.timed_out + s.refused + s.shed + s.under_way or s.under_way < 0:
