@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seawall.traffic.shape import parse_shape
-from seawall.twin.workload import sessions
+from seawall.traffic.workload import sessions
 
 from . import small
 from .small import (

@@ -13,10 +13,10 @@ from seawall.fleet.reader import Fleet
 from seawall.traffic.closed import closed_loop
 from seawall.traffic.draws import Stream, stream_key
 from seawall.traffic.sampling import encode
+from seawall.traffic.workload import Workload
 from seawall.twin.kernel import layout
 from seawall.twin.kernel.containers import HTTP_PROBE, TCP_PROBE
 from seawall.twin.kernel.state import State
-from seawall.twin.workload import Workload
 
 MOST_BINS = 3600
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)

@@ -25,13 +25,13 @@ from seawall.control.decisions import (
 from seawall.fleet.distribution import Distribution
 from seawall.fleet.reader import Fleet
 from seawall.traffic.draws import Stream, stream_key, uniform_at
+from seawall.traffic.workload import Workload, workload
 from seawall.twin.agenda import Agenda
 from seawall.twin.chronicle import Chronicle
 from seawall.twin.driver import Kernel
 from seawall.twin.kubelet import Kubelet
 from seawall.twin.objects import Node, Objects, Pod
 from seawall.twin.setup import make_state
-from seawall.twin.workload import Workload, workload
 
 Progress = Callable[[float], None]
 LONG_AGO = -3600.0

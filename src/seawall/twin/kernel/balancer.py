@@ -9,6 +9,7 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import numpy as np
 
+from seawall.compiled.functions import inlined, inner
 from seawall.traffic.draws import uniform
 from seawall.twin.kernel.access import (
     endpoint_at,
@@ -20,7 +21,6 @@ from seawall.twin.kernel.access import (
     sessions_at,
     worker_at,
 )
-from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     BELIEVES,

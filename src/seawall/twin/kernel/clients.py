@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from seawall.compiled.functions import inlined, inner
+
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import (
     arrival_at,
@@ -14,7 +16,6 @@ from seawall.twin.kernel.access import (
     worker_at,
 )
 from seawall.twin.kernel.balancer import random_endpoint, submit
-from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.layout import (
     BELIEVES,
     BY_ARRIVAL,

@@ -5,9 +5,9 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import numpy as np
 
+from seawall.compiled.functions import inner
 from seawall.traffic.draws import uniform
 from seawall.twin.kernel.access import node_at, params_at, pod_at, req_at, worker_at
-from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.cpu import add_job
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (

@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
+from seawall.compiled.functions import inner
 from seawall.twin.kernel.access import job_at, node_at, node_pod_at, params_at, pod_at, scratch_at, tree_at
-from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import CPU_DONE, CPU_NONE, CPU_PERIOD, CPU_SPENT
 
 _TINY = 1e-12

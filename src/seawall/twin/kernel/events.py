@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from seawall.compiled.functions import inner
+
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import event_at
-from seawall.twin.kernel.compiled import inner
 
 
 @inner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from seawall.compiled.rows import state_fields
 from seawall.traffic import closed, sampling
 
 # Kinds of timers in the heap. The payload holds kind << 56 | generation << 32 | index.
@@ -225,10 +226,5 @@ TABLES = {
 }
 """The arrays of the state. The kernel finds them by their addresses, which stand in `STATE_ROW`."""
 
-STATE_ROW = np.dtype(
-    _GLOBALS
-    + [("width", "i8")]
-    + [(f"a_{name}", "i8") for name in TABLES]
-    + [(f"n_{name}", "i8") for name in TABLES]
-)
+STATE_ROW = np.dtype([*_GLOBALS, ("width", "i8"), *state_fields(TABLES)])
 """The one thing that every function of the kernel is given: counters, and where the arrays are."""

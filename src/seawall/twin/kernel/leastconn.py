@@ -6,9 +6,10 @@ changes. Here each number of sessions has a list, so that a change costs the sam
 
 from __future__ import annotations
 
+from seawall.compiled.functions import inner
+
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import level_at, sessions_at
-from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import LEVELS
 
 NONE = -1

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from seawall.compiled.functions import inlined, inner
 from seawall.twin.kernel.access import (
     arrival_at,
     broken_at,
@@ -19,7 +20,6 @@ from seawall.twin.kernel.access import (
 )
 from seawall.twin.kernel.balancer import queue_timeout, server_timeout, set_endpoints, try_again
 from seawall.twin.kernel.clients import arrival, client_timeout, load_users, send_planned, user_asks
-from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.containers import main_done, maintain, probe, probe_late, start_container, started
 from seawall.twin.kernel.cpu import advance, changed, pop_job, throttle, tree_build, unthrottle
 from seawall.twin.kernel.layout import (

@@ -9,9 +9,10 @@ still had room, but whose last ACK finds it full, believes itself connected: its
 
 from __future__ import annotations
 
+from seawall.compiled.functions import inner
+
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import node_at, params_at, pod_at, req_at, user_at, worker_at
-from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ABSENT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import numpy as np
 
+from seawall.compiled.functions import inlined, inner
 from seawall.record.histogram import bucket_of
 from seawall.traffic.closed import next_intended
 from seawall.traffic.draws import uniform
@@ -19,7 +20,6 @@ from seawall.twin.kernel.access import (
     think_at,
     user_at,
 )
-from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (
     ANSWERED,

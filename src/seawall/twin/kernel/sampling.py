@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from seawall.compiled.functions import inner
+
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import (
     bin_at,
@@ -15,7 +17,6 @@ from seawall.twin.kernel.access import (
     sessions_at,
     worker_at,
 )
-from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.cpu import advance
 from seawall.twin.kernel.layout import (
     ABSENT,

@@ -9,11 +9,11 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import numpy as np
 
+from seawall.compiled.functions import inlined, inner
 from seawall.fleet.distribution import CONSTANT
 from seawall.traffic.draws import uniform
 from seawall.traffic.sampling import sample
 from seawall.twin.kernel.access import dist_at, idle_at, node_at, params_at, pod_at, req_at, worker_at
-from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.cpu import add_job
 from seawall.twin.kernel.layout import (
     BY_PROBE,

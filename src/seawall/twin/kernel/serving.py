@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from seawall.compiled.functions import inlined, inner
+
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import (
     bin_at,
@@ -16,7 +18,6 @@ from seawall.twin.kernel.access import (
     worker_at,
 )
 from seawall.twin.kernel.balancer import answer_503, dispatch, release
-from seawall.twin.kernel.compiled import inlined, inner
 from seawall.twin.kernel.cpu import cancel_job, clear_jobs, share_node
 from seawall.twin.kernel.events import tell
 from seawall.twin.kernel.layout import (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from seawall.compiled.functions import inner
+
 # mypy: disable-error-code="no-untyped-def"
 from seawall.twin.kernel.access import req_at
-from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import FREE, PLANNED
 from seawall.twin.kernel.timers import forget_client, forget_proxy
 

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seawall.compiled.rows import Tables
 from seawall.record.histogram import BUCKETS
 from seawall.twin.kernel.layout import LEVELS, SHELVES, STATE_ROW, TABLES
 
 _NOTHING = -1
 
 
-class State:
-    """All arrays of one run; `row` is what the kernel is given. Arrays are attributes by their names in TABLES."""
+class State(Tables):
+    """All arrays of one run."""
 
     def __init__(
         self,
@@ -38,10 +39,7 @@ class State:
             "arrivals": arrivals, "bins": bins, "hist": bins * BUCKETS, "events": 4096, "broken": 8,
             "scratch": pods,
         }  # fmt: skip
-        self.table: NDArray[Any] = np.zeros(1, STATE_ROW)
-        self.arrays: dict[str, NDArray[Any]] = {}
-        for name, dtype in TABLES.items():
-            self._set(name, np.zeros(sizes[name], dtype))
+        super().__init__(STATE_ROW, TABLES, sizes)
         self.row["width"] = workers
         for name in ("q_head", "q_tail", "soon_head", "soon_tail", "no_server_bin", "queue_timeout_bin"):
             self.row[name] = _NOTHING
@@ -55,19 +53,6 @@ class State:
         self["pods"]["next_cpu"] = np.inf
         self.grow_requests(requests)
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.arrays[name]
-
-    @property
-    def row(self) -> Any:
-        """The record that every function of the kernel is given."""
-        return self.table[0]
-
-    def _set(self, name: str, array: NDArray[Any]) -> None:
-        self.arrays[name] = array
-        self.table[0][f"a_{name}"] = array.ctypes.data
-        self.table[0][f"n_{name}"] = len(array)
-
     def grow_requests(self, count: int) -> None:
         """Make room for `count` more attempts."""
         old, row = self.arrays["reqs"], self.row
@@ -79,23 +64,23 @@ class State:
         reqs["next"][first:] = np.arange(first + 1, first + count + 1)
         reqs["next"][-1] = row["free"] if row["free_count"] else _NOTHING
         row["free"], row["free_count"] = first, row["free_count"] + count
-        self._set("reqs", reqs)
+        self.set("reqs", reqs)
 
     def grow_heap(self, least: int) -> None:
         """Make room for at least `least` more timers than there are."""
         old = self.arrays["heap"]
         heap = np.zeros(max(2 * len(old), int(self.row["heap"]) + least), old.dtype)
         heap[: len(old)] = old
-        self._set("heap", heap)
+        self.set("heap", heap)
 
     def set_arrivals(self, times_s: NDArray[np.float64], classes: NDArray[np.int64]) -> None:
         """The next chunk of open arrivals."""
         chunk = np.empty(max(1, len(times_s)), TABLES["arrivals"])
         chunk["t"][: len(times_s)] = times_s
         chunk["cls"][: len(times_s)] = classes
-        self._set("arrivals", chunk)
+        self.set("arrivals", chunk)
         self.row["arrival"], self.row["arrivals"] = 0, len(times_s)
 
     def put(self, name: str, rows: NDArray[Any]) -> None:
         """Replace a whole array by rows of the same type."""
-        self._set(name, np.ascontiguousarray(rows))
+        self.set(name, np.ascontiguousarray(rows))

@@ -5,8 +5,8 @@ from __future__ import annotations
 # mypy: disable-error-code="no-untyped-def"
 import numpy as np
 
+from seawall.compiled.functions import inner
 from seawall.twin.kernel.access import heap_at, list_at, req_at, shelf_at, user_at
-from seawall.twin.kernel.compiled import inner
 from seawall.twin.kernel.layout import SHELF_SECONDS, SHELVES, T_CLIENT, USER
 
 _GEN_MASK = (1 << 24) - 1

@@ -1,4 +1,4 @@
-"""The decorator of the kernel's inner functions: compiled for other compiled functions alone.
+"""The decorators of inner functions: compiled for other compiled functions alone.
 
 Without wrappers for callers in Python and C the whole compiles in two thirds of the time.
 """

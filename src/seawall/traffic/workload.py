@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seawall.fleet.errors import InputError
+from seawall.fleet.model import Traffic
 from seawall.fleet.reader import Fleet
 from seawall.traffic.arrivals import Arrivals, Chunk, arrivals_from_load
 from seawall.traffic.closed import first_intended
-from seawall.traffic.curve import Shape
+from seawall.traffic.curve import Shape, Unit
 from seawall.traffic.draws import Stream, stream_key
 from seawall.traffic.recorded import Recording, read_recording
 from seawall.traffic.shape import parse_shape
@@ -37,58 +38,67 @@ class Workload:
     wave: tuple[float, float] | None
     traffic_s: float
     end_s: float
-    notes: tuple[str, ...]
+    recording: Recording | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know before the traffic is taken for what was asked, one sentence each."""
+        return self.recording.notes if self.recording is not None else ()
 
     def chunks(self) -> Iterator[Chunk]:
         """The open arrivals from the start."""
         return iter(self.arrivals) if self.arrivals is not None else iter(())
 
 
+Blame = Callable[[tuple[str, ...], str], InputError]
+"""From the path of a value under `traffic` or beside it, and what is wrong with it, to the error that says where."""
+
+
 def workload(fleet: Fleet, seed: int) -> Workload:
     """Work out a fleet's traffic under a seed. Raises InputError where there is none, or its file is not usable."""
-    traffic = fleet.file.traffic
+    return workload_of(fleet.file.traffic, seed, lambda: recorded(fleet), fleet.error_at)
+
+
+def workload_of(traffic: Traffic, seed: int, read: Callable[[], Recording], blame: Blame) -> Workload:
+    """Work out who comes when; `read` gives the recording where the traffic has one."""
     join = leave = first = np.empty(0)
     ends: list[float] = [0.0]
     waves: list[tuple[float, float] | None] = []
-    notes: list[str] = []
     if traffic.users is not None:
-        shape = _shape(fleet, traffic.users.count, "users")
+        shape = _shape(traffic.users.count, "users", ("traffic", "users", "count"), blame)
         join, leave = sessions(shape)
-        key = stream_key(seed, Stream.USERS)
-        first = first_intended(traffic.users, key, join)
+        first = first_intended(traffic.users, stream_key(seed, Stream.USERS), join)
         ends.append(shape.duration_s)
         waves.append(shape.wave_window())
-    arrivals, visits = None, 1
+    arrivals, visits, recording = None, 1, None
     if traffic.arrivals is not None:
-        shape = _shape(fleet, traffic.arrivals.rate, "requests/s")
+        shape = _shape(traffic.arrivals.rate, "requests/s", ("traffic", "arrivals", "rate"), blame)
         arrivals = arrivals_from_load(shape, seed, process=traffic.arrivals.process)
         visits = traffic.arrivals.visits
         ends.append(shape.duration_s)
         waves.append(shape.wave_window())
     if traffic.recorded is not None:
         if arrivals is not None:
-            raise fleet.error_at(("traffic",), "give arrivals or recorded, not both")
-        recording = recorded(fleet)
+            raise blame(("traffic",), "give arrivals or recorded, not both")
+        recording = read()
         r = traffic.recorded
         arrivals = recording.arrivals(
             seed, speed=r.speed, from_s=r.start, for_s=r.duration, multiply=r.multiply
         )
         ends.append(arrivals.duration_s)
-        notes.extend(recording.notes)
     if len(ends) == 1:
-        raise fleet.error_at(("traffic",), "nothing comes: give users, arrivals or recorded")
+        raise blame(("traffic",), "nothing comes: give users, arrivals or recorded")
     known = [w for w in waves if w is not None]
-    wave = (min(w[0] for w in known), max(w[1] for w in known)) if known else None
     return Workload(
         join_s=join,
         leave_s=leave,
         first_s=first,
         arrivals=arrivals,
         visits=visits,
-        wave=wave,
+        wave=(min(w[0] for w in known), max(w[1] for w in known)) if known else None,
         traffic_s=max(ends),
         end_s=max(ends) + traffic.clients.timeout,
-        notes=tuple(notes),
+        recording=recording,
     )
 
 
@@ -100,12 +110,11 @@ def recorded(fleet: Fleet) -> Recording:
     return read_recording(fleet.folder / r.file, r.kind, classes=classes, stamp=r.stamp)
 
 
-def _shape(fleet: Fleet, text: str, unit: str) -> Shape:
-    path = ("traffic", "users", "count") if unit == "users" else ("traffic", "arrivals", "rate")
+def _shape(text: str, unit: Unit, path: tuple[str, ...], blame: Blame) -> Shape:
     try:
-        return parse_shape(text, "users" if unit == "users" else "requests/s")
+        return parse_shape(text, unit)
     except InputError as error:
-        raise fleet.error_at(path, error.message) from error
+        raise blame(path, error.message) from error
 
 
 def sessions(shape: Shape) -> tuple[Floats, Floats]:
