@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from seawall.record.record import Record
-from seawall.record.vocabulary import OUTCOMES, REQUEST_TOTALS
+from seawall.record.vocabulary import COLUMNS, OUTCOMES, PARTS, REQUEST_TOTALS, TOTALS, By
 
 _PARTS_OF_A_WHOLE = (
     ("nodes_ready", "nodes"),
     ("nodes_stalled", "nodes"),
     ("pods_ready", "pods"),
     ("workers_busy", "workers"),
+    ("answered_4xx", "answered"),
 )
+_COUNTED = tuple(name for name in TOTALS if name in COLUMNS and COLUMNS[name].by in (By.INTENDED, By.MOMENT))
+"""Totals that are the sum of their column."""
 
 
 def check_conservation(record: Record) -> list[str]:
     """What does not add up, one sentence each; empty where all does.
 
     Sent = answered + failed + timed out + refused + shed + still under way: over the run, for each request
-    class, for each bin by intended time, and at the end of each bin. Attempts are counted apart.
+    class, for each bin by intended time, and at the end of each bin. Attempts are counted apart. Where failures
+    are told apart, their kinds add up to them; further histograms count the requests that they are of.
     """
     return [
         *_totals(record),
@@ -29,6 +36,8 @@ def check_conservation(record: Record) -> list[str]:
         *_bins(record),
         *_moments(record),
         *_parts(record),
+        *_kinds(record),
+        *_histograms(record),
     ]
 
 
@@ -61,7 +70,7 @@ def _classes(record: Record) -> list[str]:
 
 def _columns_against_totals(record: Record) -> list[str]:
     found = []
-    for key in ("sent", *OUTCOMES, "attempts", "wasted", "oom_kills"):
+    for key in _COUNTED:
         if key not in record.series or key not in record.totals:
             continue
         over_bins = int(record.series[key].sum())
@@ -100,6 +109,34 @@ def _parts(record: Record) -> list[str]:
         if part in record.series and whole in record.series
         for text in _where(record, record.series[part] > record.series[whole], f"{part} above {whole}")
     ]
+
+
+def _kinds(record: Record) -> list[str]:
+    """Failures and time-outs are the sums of their kinds, in every bin, over the run and for each class."""
+    tables: dict[str, Mapping[str, Any]] = {"": record.series, "the run": record.totals}
+    tables |= {f"class {name}": totals for name, totals in record.per_class.items()}
+    found = []
+    for where, table in tables.items():
+        for whole, parts in PARTS.items():
+            if not all(part in table for part in parts):
+                continue
+            off = np.asarray(sum(table[part] for part in parts) != table[whole])
+            what = f"{whole} differs from the sum of its kinds"
+            found += _where(record, off, what) if off.ndim else [f"{where}: {what}"] * bool(off)
+    return found
+
+
+def _histograms(record: Record) -> list[str]:
+    series, found = record.series, []
+    counted = {name: counts.sum(axis=1, dtype=np.int64) for name, counts in record.histograms.items()}
+    for name in ("first_byte", "service"):
+        if name in counted:
+            off = counted[name] != series["answered"]
+            found += _where(record, off, f"{name} counts differ from answers")
+    if "lateness" in counted:
+        off = counted["lateness"] > series["sent"] - series["shed"]
+        found += _where(record, off, "more lateness counted than requests sent")
+    return found
 
 
 def _where(record: Record, wrong: NDArray[np.bool_], what: str) -> list[str]:

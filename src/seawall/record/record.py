@@ -1,9 +1,10 @@
 """The record of one run in one world: what was run, what happened each second, what events there were.
 
 A record is a folder: `description.json`, `totals.json`, `series.parquet` (one row a bin), `events.jsonl`
-(one JSON object a line), `histograms.parquet` (bin, bucket, count), `extra.parquet` where there are further
-arrays, and `wallclock.json` where the caller has facts of the wall clock. All but the last are the same byte
-for byte for the same content, so that two runs can be compared with `cmp`.
+(one JSON object a line), `histograms.parquet` (bin, bucket, count), `histograms-<name>.parquet` for further
+ones, `extra.parquet` where there are further arrays, and `wallclock.json` where the caller has facts of the
+wall clock. All but the last are the same byte for byte for the same content, so that two runs can be compared
+with `cmp`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from seawall.fleet.errors import InputError
 from seawall.record.histogram import BUCKETS
-from seawall.record.vocabulary import COLUMNS, KINDS, REQUEST_TOTALS, REQUIRED, TOTALS
+from seawall.record.vocabulary import COLUMNS, HISTOGRAMS, KINDS, REQUEST_TOTALS, REQUIRED, TOTALS
 
 FORMAT = 1
 _FILES = (
@@ -30,6 +31,7 @@ _FILES = (
     "series.parquet",
     "events.jsonl",
     "histograms.parquet",
+    *(f"histograms-{name}.parquet" for name in HISTOGRAMS),
     "extra.parquet",
     "wallclock.json",
 )
@@ -68,7 +70,8 @@ class Record:
     `vocabulary.COLUMNS`, all of shape (bins,). `latency` has shape (bins, BUCKETS), uint32: answered requests
     by the bin of their intended time; `latency_sum_s` (bins,) their exact sums in seconds. `totals` and each
     entry of `per_class` hold whole numbers by the names in `vocabulary.TOTALS`. `extra` holds further
-    one-dimensional arrays, such as the peak memory of each pod.
+    one-dimensional arrays, such as the peak memory of each pod; `histograms` further histograms by the names in
+    `vocabulary.HISTOGRAMS`, of the shape of `latency`.
     """
 
     description: dict[str, Any]
@@ -79,6 +82,7 @@ class Record:
     totals: dict[str, int]
     per_class: dict[str, dict[str, int]] = field(default_factory=dict)
     extra: dict[str, NDArray[Any]] = field(default_factory=dict)
+    histograms: dict[str, NDArray[np.uint32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require_columns(self.series)
@@ -91,6 +95,9 @@ class Record:
             _require(not missing, f"{name} lacks {', '.join(missing)}")
         for name, values in self.extra.items():
             _require(values.ndim == 1, f"extra {name!r} must have one dimension")
+        _require_known("histogram", self.histograms, HISTOGRAMS)
+        for name, counts in self.histograms.items():
+            _require(counts.shape == self.latency.shape, f"{name} must have shape (bins, BUCKETS)")
 
     @property
     def bins(self) -> int:
@@ -204,6 +211,8 @@ def _write_files(record: Record, folder: Path, wallclock: Mapping[str, Any] | No
     (folder / "events.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     _write_series(folder / "series.parquet", record)
     _write_histograms(folder / "histograms.parquet", record.latency)
+    for name, counts in record.histograms.items():
+        _write_histograms(folder / f"histograms-{name}.parquet", counts)
     if record.extra:
         _write_extra(folder / "extra.parquet", record.extra)
     if wallclock is not None:
@@ -227,14 +236,14 @@ def _write_series(path: Path, record: Record) -> None:
     _write_parquet(path, pa.table(columns))
 
 
-def _write_histograms(path: Path, latency: NDArray[np.uint32]) -> None:
+def _write_histograms(path: Path, counts: NDArray[np.uint32]) -> None:
     import pyarrow as pa
 
-    bins, buckets = np.nonzero(latency)
+    bins, buckets = np.nonzero(counts)
     columns = {
         "bin": bins.astype(np.int32),
         "bucket": buckets.astype(np.int32),
-        "count": latency[bins, buckets].astype(np.uint32),
+        "count": counts[bins, buckets].astype(np.uint32),
     }
     table = pa.table(columns).replace_schema_metadata({_LAYOUT: str(BUCKETS).encode()})
     _write_parquet(path, table)
@@ -275,6 +284,7 @@ def read(folder: str | Path) -> Record:
             totals=totals["totals"],
             per_class=totals["per_class"],
             extra=_read_extra(source / "extra.parquet"),
+            histograms=_read_further_histograms(source, len(series["t"])),
         )
     except (ValueError, KeyError, TypeError) as error:
         version = description.get("version", "?")
@@ -375,6 +385,12 @@ def _read_histograms(path: Path, bins: int) -> NDArray[np.uint32]:
         raise InputError("damaged record: a histogram for a bin that the series lacks", file=path)
     np.add.at(latency, where, table.column("count").to_numpy())
     return latency
+
+
+def _read_further_histograms(folder: Path, bins: int) -> dict[str, NDArray[np.uint32]]:
+    """The histograms that this record has beside that of the latencies, by name."""
+    paths = {name: folder / f"histograms-{name}.parquet" for name in HISTOGRAMS}
+    return {name: _read_histograms(path, bins) for name, path in paths.items() if path.exists()}
 
 
 def _read_extra(path: Path) -> dict[str, NDArray[Any]]:

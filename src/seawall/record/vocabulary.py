@@ -38,10 +38,23 @@ COLUMNS: dict[str, Column] = {
     "timed_out": Column("requests", By.INTENDED, "given up by the client after its connect or read time-out"),
     "refused": Column("requests", By.INTENDED, "connection refused"),
     "shed": Column("requests", By.INTENDED, "not sent because a cap of the generator was reached"),
+    "answered_4xx": Column("requests", By.INTENDED, "of those answered: with a status of 400 to 499"),
+    "failed_5xx": Column("requests", By.INTENDED, "of those failed: a status of 500 or above"),
+    "failed_reset": Column("requests", By.INTENDED, "of those failed: reset or closed before an answer"),
+    "failed_body": Column("requests", By.INTENDED, "of those failed: without the body that was expected"),
+    "failed_protocol": Column("requests", By.INTENDED, "of those failed: not HTTP, cut short, or TLS failed"),
+    "timed_out_connect": Column("requests", By.INTENDED, "of those timed out: no connection in time"),
+    "timed_out_read": Column("requests", By.INTENDED, "of those timed out: no whole answer in time"),
     "attempts": Column("attempts", By.INTENDED, "tries on behalf of these requests, retries among them"),
+    "lateness_p99_ms": Column(
+        "ms", By.INTENDED, "how late the generator itself was: its 99th percentile", whole=False
+    ),
     "answered_at": Column("requests", By.MOMENT, "requests whose answer arrived in this bin"),
     "failed_at": Column("requests", By.MOMENT, "requests that failed, timed out or were refused in this bin"),
     "wasted": Column("requests", By.MOMENT, "served in full although the client had gone"),
+    "connects": Column("connections", By.MOMENT, "connections that the generator opened"),
+    "sent_bytes": Column("bytes", By.MOMENT, "written by the generator: heads and bodies, without TLS"),
+    "received_bytes": Column("bytes", By.MOMENT, "read by the generator: heads and bodies, without TLS"),
     "users": Column("users", By.STATE, "connected users of a closed loop"),
     "under_way": Column("requests", By.STATE, "requests sent that have no outcome yet"),
     "lb_queue": Column("requests", By.STATE, "requests waiting in the balancer"),
@@ -73,6 +86,31 @@ REQUIRED = ("t", "sent", "answered", "failed", "timed_out", "refused", "shed", "
 OUTCOMES = ("answered", "failed", "timed_out", "refused", "shed")
 """How a request can end; `sent` is their sum and what is still under way (invariant S1)."""
 
+PARTS: dict[str, tuple[str, ...]] = {
+    "failed": ("failed_5xx", "failed_reset", "failed_body", "failed_protocol"),
+    "timed_out": ("timed_out_connect", "timed_out_read"),
+}
+"""Outcomes and the kinds that they fall into where a world tells them apart: the sum is the whole."""
+
+FAILURES: dict[str, str] = {
+    "refused": "connections were refused",
+    "timed_out_connect": "connections were not made in time",
+    "timed_out_read": "answers did not come in time",
+    "failed_reset": "connections were reset or closed before an answer",
+    "failed_5xx": "the server answered with a status of 500 or above",
+    "failed_body": "answers lacked the expected body",
+    "failed_protocol": "answers were not whole or not HTTP, or TLS failed",
+    "shed": "the generator did not send: its cap on connections was reached",
+}
+"""Why a request was not answered, as finely as a wave tells: columns and totals, each as a sentence."""
+
+HISTOGRAMS: dict[str, str] = {
+    "lateness": "sent - when it could be sent at the earliest, of all requests sent: the generator's own lateness",
+    "first_byte": "first byte of the answer - sent (its last try), of the answered requests",
+    "service": "done - sent (its last try), of the answered requests",
+}
+"""Histograms that a record may hold beside that of the latencies, by the bin of the intended time."""
+
 TOTALS: dict[str, str] = {
     "sent": "requests meant to be sent, those shed among them",
     "answered": "answered well and in time",
@@ -81,13 +119,24 @@ TOTALS: dict[str, str] = {
     "refused": "connection refused",
     "shed": "not sent because a cap of the generator was reached",
     "under_way": "without an outcome when the run ended",
+    "answered_4xx": "of those answered: with a status of 400 to 499",
+    "failed_5xx": "of those failed: a status of 500 or above",
+    "failed_reset": "of those failed: reset or closed before an answer",
+    "failed_body": "of those failed: without the body that was expected",
+    "failed_protocol": "of those failed: not HTTP, cut short, or TLS failed",
+    "timed_out_connect": "of those timed out: no connection in time",
+    "timed_out_read": "of those timed out: no whole answer in time",
     "attempts": "tries, retries among them: sent - shed + retries",
     "retries": "tries after the first",
+    "resent": "sent again on a new connection, because the server had closed a kept one; no try of its own",
+    "connects": "connections that the generator opened",
+    "sent_bytes": "written by the generator: heads and bodies, without TLS",
+    "received_bytes": "read by the generator: heads and bodies, without TLS",
     "wasted": "served in full although the client had gone",
     "oom_kills": "kills by the kernel for want of memory",
     "restarts": "containers started again",
 }
-"""Whole numbers over the run. A request class may lack the last two, which belong to no class."""
+"""Whole numbers over the run. A request class has those of requests, the others where a world knows them."""
 
 REQUEST_TOTALS = ("sent", *OUTCOMES, "under_way")
 """Totals that every run and every request class has."""
@@ -114,6 +163,8 @@ KINDS: dict[str, str] = {
     "accept-queue-overflow": "a full accept queue: the kernel drops connections",
     "no-server": "the balancer has no server for a request",
     "queue-timeout": "a request waited in the balancer longer than it may",
+    "requests-fail": "requests begin to fail in a way in which none had failed before",
+    "generator-late": "the generator sends later than it may for its figures to hold",
     "objective-lost": "an objective ceased to hold",
     "objective-regained": "an objective holds again",
     "wave-begins": "the described load begins to rise",
