@@ -122,6 +122,12 @@ class RequestClass(Part):
     """Memory held while the request is served."""
     match: list[str] = Field(default_factory=list)
     """Patterns of `METHOD path` for recorded traffic: globs, or a regular expression after `~`."""
+    ask: list[str] = Field(default_factory=list)
+    """What a generator of real requests asks for, one of them at random: `/path?query` or `METHOD /path`."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Header lines that it sends with them."""
+    body: str = ""
+    """The body that it sends with them."""
 
 
 class Kernel(Part):

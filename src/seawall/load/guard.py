@@ -159,10 +159,11 @@ def ownership(
 
 
 def _proof(client: http.client.HTTPConnection, target: Target) -> bytes | None:
-    """The trimmed body of the answer; None for a status that is not 200."""
+    """The trimmed body of the answer; None for a status that is not 200, and a body too long for a token."""
     client.request("GET", WELL_KNOWN, headers={"Host": target.authority, "User-Agent": "seawall"})
     response = client.getresponse()
-    return response.read(_MOST_TOKEN_BYTES).strip() if response.status == 200 else None
+    body = response.read(_MOST_TOKEN_BYTES + 1)
+    return body.strip() if response.status == 200 and len(body) <= _MOST_TOKEN_BYTES else None
 
 
 # ------------------------------------------------------------------------------------- the plan to be confirmed

@@ -278,6 +278,7 @@ def tls_context(target: Target, *, verify: bool = True, ca_file: Path | None = N
             else f"cannot be read: {error}"
         )
         raise InputError(f"the file of --ca-file {why}", file=ca_file) from error
+    context.set_alpn_protocols(["http/1.1"])
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

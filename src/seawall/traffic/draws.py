@@ -43,6 +43,10 @@ class Stream(IntEnum):
     CONTROL = 12
     SECONDS = 13
     """Places of recorded requests within their second."""
+    CONNECTIONS = 14
+    """Which requests are sent on a connection of their own."""
+    TARGETS = 15
+    """Which of its class's targets a request is for."""
 
 
 @njit
