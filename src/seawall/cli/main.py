@@ -18,6 +18,7 @@ from seawall.fleet.errors import InputError
 
 VERBS = {
     "simulate": "seawall.cli.simulate",
+    "wave": "seawall.cli.wave",
     "init": "seawall.cli.init",
     "hpa": "seawall.cli.hpa",
     "schema": "seawall.cli.schema",

@@ -10,7 +10,7 @@ import click
 from seawall.cli.ending import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from seawall.fleet.reader import Fleet
     from seawall.record.expectation import Expectation
@@ -65,24 +65,24 @@ def command(
     from seawall.record.expectation import parse_expectation
 
     expectations = [parse_expectation(line) for line in lines]
-    _check_places(folder, page)
+    check_places(folder, page)
     fleets = _fleets(fleet, names)
     if folder is not None:
         _check_folders(fleets)
-    _warn(fleets)
+    warn(fleets)
     records, verdicts = _run(fleets, seed, jobs, expectations, folder)
     if page is not None:
         from seawall.record.report import write_report
 
         write_report(page, records, verdicts)
     if as_json:
-        _print_json(records, verdicts)
+        print_json(records, verdicts)
     else:
-        _print_text(records, verdicts, folder, page)
+        print_text(records, verdicts, folder, page)
     click.get_current_context().exit(_code(verdicts, bool(names)))
 
 
-def _check_places(folder: Path | None, page: Path | None) -> None:
+def check_places(folder: Path | None, page: Path | None) -> None:
     """Refuse before a long run what could not be written after it."""
     from seawall.fleet.errors import InputError
 
@@ -127,13 +127,13 @@ def _check_folders(fleets: Sequence[Fleet]) -> None:
             raise InputError(message, file=where.file, line=where.line)
 
 
-def _warn(fleets: Sequence[Fleet]) -> None:
+def warn(fleets: Sequence[Fleet]) -> None:
     """What the user will not have meant, each once."""
     for warning in dict.fromkeys(warning for fleet in fleets for warning in fleet.warnings):
-        _say(f"warning: {_near(warning.file)}:{warning.line}: {warning.text}")
+        say(f"warning: {_near(warning.file)}:{warning.line}: {warning.text}")
     ignored = list(dict.fromkeys(name for fleet in fleets for name in fleet.ignored))
     if ignored:
-        _say(f"note: these manifests play no part in a simulation: {', '.join(ignored)}")
+        say(f"note: these manifests play no part in a simulation: {', '.join(ignored)}")
 
 
 def _near(file: str) -> str:
@@ -144,7 +144,7 @@ def _near(file: str) -> str:
     return file if path.startswith(os.pardir) else path
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """A remark on standard error, in lines as wide as a terminal if it is one."""
     import shutil
     import sys
@@ -181,7 +181,7 @@ def _run(
     known = {warning.anywhere for fleet in fleets for warning in fleet.warnings}
     for text in dict.fromkeys(str(w) for record in records for w in record.description["warnings"]):
         if text not in known:
-            _say(f"warning: {text}")
+            say(f"warning: {text}")
     verdicts = [verdict(record, expectations) for record in records]
     if folder is not None:
         wallclock = {"began_at": began, "seconds": round(time.time() - began, 3)}
@@ -190,18 +190,22 @@ def _run(
     return records, verdicts
 
 
-def _print_json(records: Sequence[Record], verdicts: Sequence[Verdict]) -> None:
+def print_json(
+    records: Sequence[Record], verdicts: Sequence[Verdict], more: Mapping[str, Any] | None = None
+) -> None:
+    """One object on standard output: what was run, `more` of it, and the verdicts."""
     import json
 
     described = records[0].description
-    whole: dict[str, Any] = {key: described[key] for key in ("fleet", "seed", "version")}
+    whole: dict[str, Any] = {key: described[key] for key in ("fleet", "seed", "version")} | dict(more or {})
     whole["variants"] = [verdict.as_json() for verdict in verdicts]
     click.echo(json.dumps(whole, ensure_ascii=False, allow_nan=False))
 
 
-def _print_text(
+def print_text(
     records: Sequence[Record], verdicts: Sequence[Verdict], folder: Path | None, page: Path | None
 ) -> None:
+    """The summary on standard output, and where records and report were put."""
     import shutil
 
     from seawall.cli.summary import summary

@@ -70,7 +70,7 @@ def _load_i32(typing_context: Any, address: Any) -> Any:
 @inner
 def errno():
     """The number of the last call's error."""
-    return _load_i32(_errno_location())
+    return _load_i32(_errno_location())  # type: ignore[call-arg]
 
 
 @inlined

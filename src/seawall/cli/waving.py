@@ -1,0 +1,460 @@
+"""What `seawall wave` does: it reads its options, looks at target and machine, sends, and shows what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seawall.cli.ending import Code, NoVerdictError
+from seawall.cli.live import Live, Stopper
+from seawall.cli.recordings import read_logs, start_of
+from seawall.cli.simulate import check_places, print_json, print_text, say, warn
+from seawall.fleet.errors import InputError
+from seawall.fleet.model import ArrivalRate, Clients, Recorded, Retries, Traffic, Users
+from seawall.fleet.reader import Fleet, complete
+from seawall.fleet.stories import load
+from seawall.fleet.units import parse_seconds, parse_share
+from seawall.load import clocks, guard, limits
+from seawall.load.asked import Ask, parse_header, parse_method
+from seawall.load.compose import Manner, parse_regex, parse_rewrite, wave_of_fleet, wave_of_traffic
+from seawall.load.generator import warm_up
+from seawall.load.processes import GeneratorError, Sent, send
+from seawall.load.results import make_record, wallclock
+from seawall.load.target import Target, parse_target, reach, resolve
+from seawall.load.wave import Wave
+from seawall.record.expectation import Expectation, parse_expectation
+from seawall.record.record import Record, write
+from seawall.record.verdict import verdict
+from seawall.traffic.recorded import Recording
+from seawall.traffic.shape import parse_shape
+
+REACH_SECONDS = 5.0
+_FOR_TRAFFIC = ("users", "pace", "think", "jitter", "rate", "process", "logs")
+_FOR_CLIENTS = ("timeout", "retries", "keep_alive")
+_FOR_LOGS = ("kind", "log_format", "session", "stamp", "speed", "begin", "length", "multiply")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command's options as they were written."""
+
+    fleet: str | None
+    users: str | None
+    pace: str | None
+    think: str | None
+    jitter: str | None
+    rate: str | None
+    process: str | None
+    logs: tuple[Path, ...]
+    variant: str | None
+    kind: str | None
+    log_format: str | None
+    session: str | None
+    stamp: str | None
+    speed: str | None
+    begin: str | None
+    length: str | None
+    multiply: str | None
+    methods: str | None
+    rewrite: tuple[str, ...]
+    redact: tuple[str, ...]
+    url: str | None
+    method: str
+    header: tuple[str, ...]
+    body: str | None
+    body_file: Path | None
+    expect_body: str | None
+    timeout: str | None
+    connect_timeout: str | None
+    retries: int | None
+    new_connections: str | None
+    keep_alive: bool | None
+    cookies: bool
+    insecure: bool
+    ca_file: Path | None
+    processes: int
+    max_connections: int | None
+    part: str | None
+    start_at: str | None
+    allow_host: tuple[str, ...]
+    yes: bool
+    token: str | None
+    locustfile: Path | None
+    lines: tuple[str, ...]
+    folder: Path | None
+    page: Path | None
+    as_json: bool
+    quiet: bool
+    seed: int
+
+
+def run(options: Options) -> Code:
+    """Send the wave that the options describe; the exit code."""
+    expectations = [parse_expectation(line) for line in options.lines]
+    check_places(options.folder, options.page)
+    if options.locustfile is not None:
+        from seawall.cli.journey import run_journey
+
+        return run_journey(options, expectations)
+    target = _target(options)
+    start_at = None if options.start_at is None else clocks.parse_start_at(options.start_at, _now())
+    wave = _wave(options, target)
+    connections = _prepare(options, wave)
+    wave = dataclasses.replace(wave, target=_reached(options, wave))
+    _confirm(options, wave)
+    clock = _clock(options, wave)
+    warm_up_saying(options)
+    with Stopper() as stopper, Live(wave, quiet=options.quiet or options.as_json) as live:
+        try:
+            sent = send(
+                wave, options.processes, connections, start_at=start_at, watch=live.watch, stop=stopper.asked
+            )
+        except GeneratorError as error:
+            raise NoVerdictError(str(error)) from error
+    return finish(options, wave, sent, clock, expectations, stopper.code)
+
+
+def warm_up_saying(options: Options) -> None:
+    """Load the compiled generator; the first time that takes a while, which is said."""
+    from seawall.load.engine import is_compiled
+
+    if not is_compiled() and not options.quiet:
+        say("compiling the generator, once, about twenty seconds ...")
+    warm_up()
+
+
+def _now() -> float:
+    import time
+
+    return time.time()
+
+
+def finish(
+    options: Options,
+    wave: Wave,
+    sent: Sent,
+    clock: dict[str, Any] | None,
+    expectations: Sequence[Expectation],
+    interrupted: Code | None,
+) -> Code:
+    """Make the record, keep it where it is wanted, show the verdict; the exit code."""
+    try:
+        record = make_record(wave, sent, asked_p99_s(wave.objectives, expectations))
+    except GeneratorError as error:
+        raise NoVerdictError(str(error)) from error
+    return conclude(options, record, wallclock(sent, clock), expectations, interrupted)
+
+
+def conclude(
+    options: Options,
+    record: Record,
+    facts: dict[str, Any],
+    expectations: Sequence[Expectation],
+    interrupted: Code | None,
+) -> Code:
+    """Keep the record where it is wanted, show the verdict; the exit code."""
+    if options.folder is not None:
+        write(record, options.folder / record.name, wallclock=facts)
+    judged = verdict(record, expectations)
+    if options.page is not None:
+        from seawall.record.report import write_report
+
+        write_report(options.page, [record], [judged])
+    if options.as_json:
+        print_json([record], [judged], {"target": record.description["target"], "wallclock": facts})
+    else:
+        print_text([record], [judged], options.folder, options.page)
+    if interrupted is not None:
+        return interrupted
+    if judged.stands is None:
+        return Code.NO_VERDICT
+    falls = options.variant is not None and not judged.stands
+    return Code.FALLS if falls or not judged.expected else Code.DONE
+
+
+def asked_p99_s(objectives: Any, expectations: Sequence[Expectation]) -> list[float]:
+    """Every bound on the p99 that was asked for, in seconds."""
+    found = [float(objectives["latency"]["p99"])] if "p99" in (objectives.get("latency") or {}) else []
+    return found + [e.target / 1e3 for e in expectations if e.subject == "p99"]
+
+
+# --------------------------------------------------------------------------------------------- understanding
+
+
+def _target(options: Options) -> Target:
+    if options.url is None:
+        raise InputError("where to? add --url, for example --url http://127.0.0.1:8000/")
+    return resolve(parse_target(options.url))
+
+
+def _wave(options: Options, target: Target) -> Wave:
+    guard.judge(target, options.allow_host)
+    manner = _manner(options)
+    if options.fleet is None:
+        traffic, recording = _traffic(options)
+        ask = Ask(parse_method(options.method), target.path, (), _body(options))
+
+        def read() -> Recording:
+            assert recording is not None
+            return recording
+
+        return dataclasses.replace(wave_of_traffic(traffic, target, ask, manner, read), variant=_name(manner))
+    for name in (*_FOR_TRAFFIC, *_FOR_CLIENTS, *_FOR_LOGS):
+        if getattr(options, name) not in (None, ()):
+            raise InputError(f"{_flag(name)} and a fleet file both say what comes; leave out one of them")
+    fleet = _fleet(options)
+    warn([fleet])
+    wave = wave_of_fleet(fleet, target, manner)
+    return (
+        wave
+        if manner.part == (1, 1)
+        else dataclasses.replace(wave, variant=f"{wave.variant}-{_name(manner)}")
+    )
+
+
+def _flag(name: str) -> str:
+    return {"logs": "--log", "begin": "--from", "length": "--for"}.get(name, "--" + name.replace("_", "-"))
+
+
+def _name(manner: Manner) -> str:
+    """The name of the record: a part of a wave carries its number."""
+    index, count = manner.part
+    return "wave" if count == 1 else f"part-{index}-of-{count}"
+
+
+def _fleet(options: Options) -> Fleet:
+    assert options.fleet is not None
+    source = load(options.fleet)
+    return complete(source, options.variant or "default")
+
+
+def _manner(options: Options) -> Manner:
+    methods = options.methods.split(",") if options.methods else list(Manner().methods)
+    return Manner(
+        seed=options.seed,
+        headers=tuple(parse_header(text) for text in options.header),
+        methods=tuple(parse_method(name) for name in methods),
+        rewrites=tuple(parse_rewrite(text) for text in options.rewrite),
+        redact=tuple(parse_regex(text) for text in options.redact),
+        expect_body=(options.expect_body or "").encode(),
+        new_connections=_share("--new-connections", options.new_connections, 0.0),
+        cookies=options.cookies,
+        connect_timeout=_seconds("--connect-timeout", options.connect_timeout),
+        verify=not options.insecure,
+        ca_file=options.ca_file,
+        part=_part(options.part),
+    )
+
+
+def _part(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text.strip())
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--part: {text!r} is no part; write for example 3/8 for the third of eight")
+    return int(match[1]), int(match[2])
+
+
+def _seconds(flag: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        seconds = parse_seconds(text)
+    except ValueError as error:
+        raise InputError(f"{flag}: {error}") from error
+    if seconds <= 0.0:
+        raise InputError(f"{flag}: {text} is no time to wait; write for example 5s")
+    return seconds
+
+
+def _share(flag: str, text: str | None, default: float) -> float:
+    if text is None:
+        return default
+    try:
+        share = parse_share(text)
+    except ValueError as error:
+        raise InputError(f"{flag}: {error}") from error
+    if not 0.0 <= share <= 1.0:
+        raise InputError(f"{flag}: {text} is not between 0% and 100%")
+    return share
+
+
+def _factor(flag: str, text: str | None) -> float:
+    if text is None:
+        return 1.0
+    try:
+        factor = float(text.strip().removesuffix("x"))
+    except ValueError:
+        factor = 0.0
+    if not 0.0 < factor < 1e9:
+        raise InputError(f"{flag}: {text!r} is no factor; write for example 4x")
+    return factor
+
+
+def _body(options: Options) -> bytes:
+    if options.body is not None and options.body_file is not None:
+        raise InputError("--body and --body-file both give a body; leave out one of them")
+    if options.body_file is None:
+        return (options.body or "").encode()
+    try:
+        return options.body_file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=options.body_file) from error
+
+
+def _traffic(options: Options) -> tuple[Traffic, Recording | None]:
+    """Who comes, from the options alone."""
+    if options.users is None and options.rate is None and not options.logs:
+        raise InputError("who comes? add --users, --rate, --log, or a fleet file")
+    if options.rate is not None and options.logs:
+        raise InputError("--rate and --log both give arrivals; leave out one of them")
+    if not options.logs:
+        for name in _FOR_LOGS:
+            if getattr(options, name) is not None:
+                raise InputError(f"{_flag(name)} is for recorded traffic; add --log")
+    recording = read_logs(options) if options.logs else None
+    clients = Clients.model_construct(
+        **Clients().model_dump()
+        | {"retries": Retries(max=options.retries or 0)}
+        | {"timeout": _seconds("--timeout", options.timeout) or Clients().timeout}
+        | {"keep_alive": options.keep_alive is not False}
+    )
+    return (
+        Traffic.model_construct(
+            clients=clients,
+            users=_users(options),
+            arrivals=None if options.rate is None else _arrivals(options, options.rate),
+            recorded=None if recording is None else _recorded(options, recording),
+        ),
+        recording,
+    )
+
+
+def _users(options: Options) -> Users | None:
+    from seawall.fleet.distribution import constant
+
+    if options.users is None:
+        for name in ("pace", "think", "jitter"):
+            if getattr(options, name) is not None:
+                raise InputError(f"{_flag(name)} is for users; add --users")
+        return None
+    _checked_shape("--users", options.users, "users")
+    pace, think = _seconds("--pace", options.pace), options.think
+    if (pace is None) == (think is None):
+        raise InputError(
+            "--users needs either --pace (one request in so much time) or --think (after each answer)"
+        )
+    waits = None
+    if think is not None:
+        try:
+            waits = constant(parse_seconds(think))
+        except ValueError as error:
+            raise InputError(f"--think: {error}") from error
+    return Users(count=options.users, pace=pace, think=waits, jitter=_share("--jitter", options.jitter, 0.1))
+
+
+def _arrivals(options: Options, rate: str) -> ArrivalRate:
+    _checked_shape("--rate", rate, "requests/s")
+    return ArrivalRate(rate=rate, process="even" if options.process == "even" else "poisson")
+
+
+def _checked_shape(flag: str, text: str, unit: Any) -> None:
+    try:
+        parse_shape(text, unit)
+    except InputError as error:
+        raise InputError(f"{flag}: {error.message}") from error
+
+
+def _recorded(options: Options, recording: Recording) -> Recorded:
+    return Recorded.model_validate(
+        {
+            "file": ", ".join(path.name for path in options.logs),
+            "speed": _factor("--speed", options.speed),
+            "multiply": _factor("--multiply", options.multiply),
+            "from": start_of(options.begin, recording),
+            "for": _seconds("--for", options.length),
+        }
+    )
+
+
+# --------------------------------------------------------------------------------------- before the first request
+
+
+def _prepare(options: Options, wave: Wave) -> int:
+    """See that this machine can send the wave; connections of each process at most."""
+    rate, users = wave.peak_rate(), wave.peak_users
+    patience = wave.traffic.clients.timeout
+    need = limits.Need(
+        connections=users + min(64, int(rate)),
+        new_connections_per_s=0.0,  # who asks for a connection of its own lets the server close it
+        loopback=guard.is_loopback(wave.target),
+        stalled_connections=int(users + min(rate * patience, wave.total())),
+    )
+    if options.max_connections is not None:
+        cap = options.max_connections
+        need = dataclasses.replace(
+            need,
+            connections=min(need.connections, cap),
+            stalled_connections=min(need.stalled_connections, cap),
+        )
+    most, warnings = limits.prepare(need, len(wave.target.addresses), options.processes)
+    for text in warnings:
+        say(f"warning: {text}")
+    if options.max_connections is not None:
+        most = min(most, -(-options.max_connections // options.processes))
+    return max(1, most)
+
+
+def _reached(options: Options, wave: Wave) -> Target:
+    target = reach(wave.target, REACH_SECONDS, verify=wave.verify, ca_file=wave.ca_file)
+    for text in target.unreachable:
+        say(f"warning: left out: {text}")
+    return target
+
+
+def _confirm(options: Options, wave: Wave) -> None:
+    """Show the plan for a host that is not this machine's or a private one, and go on only when it is meant so."""
+    if guard.judge(wave.target, options.allow_host).permission is guard.Permission.FREE:
+        return
+    rate = wave.peak_rate()
+    plan = guard.describe(wave.target, rate, wave.total(), wave.workload.traffic_s)
+    say(f"the plan: {plan}")
+    if options.token and guard.ownership(
+        wave.target, options.token, verify=wave.verify, ca_file=wave.ca_file
+    ):
+        say("the host expects it: its token is the one given")
+        return
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("nobody is here to confirm this plan; add --yes if it is meant so")
+    if not click.confirm("is it meant so?", err=True):
+        raise click.Abort
+
+
+def _clock(options: Options, wave: Wave) -> dict[str, Any] | None:
+    """For a part or an appointed start: how this machine's clock stands to the target's."""
+    if options.part is None and options.start_at is None:
+        return None
+    clock = clocks.compare(wave.target, verify=wave.verify, ca_file=wave.ca_file)
+    if clock is None:
+        say("warning: the host gives no Date header: this machine's clock was compared with none")
+        return None
+    ahead = "ahead of" if clock.offset_s >= 0 else "behind"
+    say(
+        f"this clock is {abs(clock.offset_s) * 1e3:.0f} ms {ahead} the host's "
+        f"(within {clock.uncertainty_s * 1e3:.0f} ms)"
+    )
+    return {
+        "offset_s": clock.offset_s,
+        "uncertainty_s": clock.uncertainty_s,
+        "reference": clock.reference,
+        "kernel": clocks.kernel_clock(),
+    }
