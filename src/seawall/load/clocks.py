@@ -26,8 +26,8 @@ FINE_ENOUGH_S = 0.0005
 """What is known to this, beside the round trip that cannot be seen through, is not asked for again."""
 WORST_CLOCK_S = 1.0
 """Answers that contradict one another by more than this come from no running clock."""
-CONTRADICTED_S = 0.05
-"""How often a clock that contradicts itself is asked, to see how far it goes."""
+LOOK_S = 0.1
+"""So often it is asked while a flip is waited for: behind one address several servers may answer in turn."""
 _MOST_FAILURES = 3
 LATEST_START_S = 31 * 86400.0
 
@@ -64,6 +64,8 @@ class Bracket:
     """The shortest one seen."""
     date: float = math.nan
     """The last one seen."""
+    flips: int = 0
+    """How often a later date was seen than the one before."""
 
     def add(self, answer: Answer) -> bool:
         """Take in one answer; whether its date is another than the last one's."""
@@ -71,8 +73,10 @@ class Bracket:
         self.low = max(self.low, sent - date - 1.0)
         self.round_trip = min(self.round_trip, received - sent)
         self.high = min(self.high, received - date)
-        self.date, before = date, self.date
-        return date != before
+        another = date != self.date
+        self.flips += date > self.date
+        self.date = date
+        return another
 
     @property
     def width(self) -> float:
@@ -80,12 +84,13 @@ class Bracket:
 
     @property
     def fine(self) -> bool:
-        return 0.0 <= self.width <= 1.2 * self.round_trip + FINE_ENOUGH_S
+        """Whether asking on gains nothing: not before the clock was seen to run on from one flip to the next."""
+        return self.flips > 1 and 0.0 <= self.width <= 1.2 * self.round_trip + FINE_ENOUGH_S
 
     def next_probe(self, now: float, step: float) -> float:
         """When to ask next: a step after what is known, on the first flip that can still be met."""
         if self.width < 0.0:
-            return now + CONTRADICTED_S
+            return now + LOOK_S / 2.0
         there = self.round_trip / 2.0
         second = math.floor(now + there - self.high) + 1
         return max(now, second + self.low + step - there)
@@ -94,11 +99,12 @@ class Bracket:
         """The middle of what is possible; None where the answers come from no running clock.
 
         Answers may contradict one another by a little: servers write a header that they made up to a second
-        ago, and several servers may answer for one. Then the uncertainty reaches from one to the other.
+        ago, and several servers may answer for one. Then the uncertainty reaches from one to the other, which
+        is known to LOOK_S.
         """
         if not math.isfinite(self.width) or -self.width > WORST_CLOCK_S:
             return None
-        uncertainty = abs(self.width) / 2.0 + (self.round_trip if self.width < 0.0 else 0.0)
+        uncertainty = abs(self.width) / 2.0 + (LOOK_S if self.width < 0.0 else 0.0)
         return Clock((self.low + self.high) / 2.0, uncertainty, reference)
 
 
@@ -121,7 +127,7 @@ def watch(
         due = bracket.next_probe(moment, step)
         if bracket.fine or due > end:
             break
-        sleep(due - moment)
+        sleep(min(due - moment, LOOK_S))
     return bracket
 
 
@@ -133,7 +139,7 @@ def compare(
     verify: bool = True,
     ca_file: Path | None = None,
 ) -> Clock | None:
-    """This machine's clock beside that of the target, read off the `Date` headers of about 60 HEAD requests.
+    """This machine's clock beside that of the target, read off the `Date` headers of some 70 HEAD requests.
 
     They go to one address of the target, the same for every machine that asks, over one connection where the
     target keeps it. None where there is no `Date` (or one out of a cache), or no answer. What is compared is
@@ -290,10 +296,10 @@ def _local(moment: datetime, text: str) -> float:
         return first
     # PEP 495: of two readings the first is the earlier one where a time comes twice, the later one in a gap.
     what = "comes twice" if first < second else "does not exist"
-    offset = datetime.fromtimestamp(first).astimezone().isoformat(timespec="seconds")
+    readings = (datetime.fromtimestamp(at).astimezone().isoformat() for at in sorted((first, second)))
     raise InputError(
         f"{shown(text)} {what} in this machine's zone, whose clocks are changed then; write it with its offset "
-        f"to UTC, for example {offset}"
+        f"to UTC: {' or '.join(readings)}"
     )
 
 
