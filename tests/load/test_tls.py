@@ -253,6 +253,7 @@ def test_one_edge_is_enough_for_all_that_has_come() -> None:
         got = b""
         while len(got) < 6000:
             n, _ = connection.read_once()
+            assert n > 0 or n == tls.AGAIN
             if n == tls.AGAIN:
                 connection.edge()
             got += connection.buffer[: max(n, 0)].tobytes()
@@ -436,13 +437,19 @@ def test_a_server_that_hangs_up_fails_the_handshake() -> None:
 
 
 def test_one_connections_error_is_not_taken_for_anothers() -> None:
-    with serving(secured(idle)) as server, connected(server.port) as sound:
+    with (
+        serving(secured(idle)) as server,
+        connected(server.port) as sound,
+        connected(server.port) as next_one,
+    ):
         assert sound.handshake()[0] == tls.HANDSHAKE_DONE
         while not server_is_idle(sound):
             assert sound.read_once()[0] == tls.AGAIN
         with connected(server.port, name="elsewhere.test") as refused:
             assert refused.handshake()[0] == tls.HANDSHAKE_FAILED
             assert sound.read_once() == (tls.AGAIN, 0)
+            assert refused.handshake()[0] == tls.HANDSHAKE_FAILED
+            assert next_one.handshake() == (tls.HANDSHAKE_DONE, 0, 0)
 
 
 def test_a_file_of_authorities_that_cannot_be_used_is_named(tmp_path: Path) -> None:
@@ -506,12 +513,12 @@ print(*result)
 
 def test_cached_code_links_in_a_new_process_with_the_library_and_without(tmp_path: Path) -> None:
     (tmp_path / "driver.py").write_text(DRIVER)
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     def run(script: str, *arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments],
-            env=environment, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
