@@ -96,7 +96,7 @@ class Group(click.Command):
 @click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",
               help="So many share the sending.")  # fmt: skip
 @click.option("--max-connections", type=click.IntRange(min=1), metavar="N",
-              help="Open at once at most; what passes it is shed, and counted. Default: what this machine can.")  # fmt: skip
+              help="Open at once at most; what passes it is shed. Default: what this machine can.")  # fmt: skip
 @click.option(
     "--part", metavar="I/N", help="Send the I-th of N interleaved parts; `seawall merge` joins them."
 )

@@ -123,7 +123,7 @@ class Generator:
         if wave.target.scheme == "https":
             state["params"]["tls"], state["params"]["tls_verify"] = 1, wave.verify
             state.row["tls_context"] = tls.new_context(wave.verify, wave.ca_file)
-            name = tls.server_name(wave.target.host)
+            name = tls.server_name(wave.target.name)
             state["name"]["x"][: len(name)] = name
 
     # ------------------------------------------------------------------------------------------- arrivals
