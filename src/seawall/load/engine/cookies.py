@@ -174,8 +174,8 @@ def set_cookie(jar, size, begin, end):
     name_end = trim(name, equals)
     if equals == stop or name_end == name or size < _PREFIX:
         return
-    value = skip_blanks(equals + 1, stop)
-    value_end = trim(value, stop)
+    value_end = trim(equals + 1, stop)
+    value = skip_blanks(equals + 1, value_end)
     # The text goes out in a request: a line end in it would end the header.
     for at in range(name, value_end):
         byte = byte_at(at)
