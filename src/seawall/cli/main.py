@@ -20,6 +20,7 @@ VERBS = {
     "simulate": "seawall.cli.simulate",
     "wave": "seawall.cli.wave",
     "init": "seawall.cli.init",
+    "traffic": "seawall.cli.traffic",
     "hpa": "seawall.cli.hpa",
     "schema": "seawall.cli.schema",
 }
