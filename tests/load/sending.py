@@ -23,7 +23,8 @@ def clients(timeout: float = 5.0, retries: int = 0, keep_alive: bool = True) -> 
 
 
 def rate_wave(port: int, rate: str, *, path: str = "/", ask: Ask | None = None, scheme: str = "http",
-              process: str = "even", of: Clients | None = None, host: str = "127.0.0.1", **manner: Any) -> Wave:  # fmt: skip
+              process: str = "even", of: Clients | None = None, host: str = "127.0.0.1",
+              **manner: Any) -> Wave:  # fmt: skip
     """Arrivals at a rate, sent to a port of this machine."""
     target = resolve(parse_target(f"{scheme}://{host}:{port}{path}"))
     arrivals = ArrivalRate.model_validate({"rate": rate, "process": process})
