@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seawall.record.conservation import check_conservation
 
 from .sample import ALL, DEFAULT, changed, sample, tiny
+from .waves import BROKEN, Storm, wave
 
 
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
@@ -76,3 +77,33 @@ def test_no_part_is_above_its_whole() -> None:
     over[17] += 1
     found = check_conservation(changed(sound, nodes_ready=over))
     assert len(found) == 1 and "nodes_ready above nodes" in found[0]
+
+
+@pytest.mark.parametrize("part", ["failed_5xx", "failed_reset", "timed_out_read"])
+def test_kinds_of_failure_add_up_to_the_failures(part: str) -> None:
+    sound = wave(BROKEN)
+    assert check_conservation(sound) == []
+    whole = "timed_out" if part.startswith("timed_out") else "failed"
+    moved = sound.series[part].copy()
+    moved[120:122] += [1, -1]
+    assert check_conservation(changed(sound, **{part: moved})) == [
+        f"t = 120 s: {whole} differs from the sum of its kinds (2 of {sound.bins} bins)"
+    ]
+    more = replace(sound, totals=sound.totals | {part: sound.totals[part] + 1})
+    assert f"the run: {whole} differs from the sum of its kinds" in check_conservation(more)
+
+
+def test_a_generator_s_counts_are_held_to_its_requests() -> None:
+    sound = wave(Storm(users=60, seconds=90))
+    over = sound.series["answered"] + 1
+    assert any(
+        "answered_4xx above answered" in text
+        for text in check_conservation(changed(sound, answered_4xx=over))
+    )
+    assert any(text.startswith("connects: ") for text in check_conservation(changed(sound, connects=over)))
+    twice = {name: counts * 2 for name, counts in sound.histograms.items()}
+    found = " ".join(check_conservation(replace(sound, histograms=twice)))
+    assert (
+        "first_byte counts differ from answers" in found
+        and "more lateness counted than requests sent" in found
+    )

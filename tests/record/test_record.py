@@ -13,10 +13,11 @@ import pytest
 from seawall.fleet.errors import InputError
 from seawall.record import record as record_module
 from seawall.record.histogram import BUCKETS
-from seawall.record.record import Event, Record, read, write
-from seawall.record.vocabulary import COLUMNS, KINDS
+from seawall.record.record import Event, Record, read, read_wallclock, write
+from seawall.record.vocabulary import COLUMNS, HISTOGRAMS, KINDS, TOTALS
 
 from .sample import DEFAULT, MEMORY_LIMIT, TUNED, changed, sample, tiny
+from .waves import Storm, wave
 
 
 def same(a: Record, b: Record) -> bool:
@@ -31,6 +32,8 @@ def same(a: Record, b: Record) -> bool:
         and (a.totals, a.per_class) == (b.totals, b.per_class)
         and a.extra.keys() == b.extra.keys()
         and all(np.array_equal(a.extra[name], b.extra[name]) for name in a.extra)
+        and a.histograms.keys() == b.histograms.keys()
+        and all(np.array_equal(a.histograms[name], b.histograms[name]) for name in a.histograms)
     )
 
 
@@ -38,6 +41,22 @@ def same(a: Record, b: Record) -> bool:
 def test_what_is_written_is_read_back(tmp_path: Path, shape) -> None:
     original = replace(sample(shape, bins=200), extra={"pod_peak_memory_mib": np.array([510.5, 498.0])})
     assert same(read(write(original, tmp_path / "out" / shape.name)), original)
+
+
+def test_further_histograms_have_files_of_their_own(tmp_path: Path) -> None:
+    original = wave(Storm(users=60, seconds=90))
+    folder = write(original, tmp_path / "wave", wallclock={"started_at": 1.5})
+    assert same(read(folder), original) and read_wallclock(folder) == {"started_at": 1.5}
+    assert {path.name for path in folder.glob("histograms-*")} == {
+        "histograms-lateness.parquet",
+        "histograms-first_byte.parquet",
+    }
+    (folder / "histograms-lateness.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError) as raised:
+        read(folder)
+    assert raised.value.file == str(folder / "histograms-lateness.parquet")
+    write(tiny([5], [5]), folder)
+    assert read(folder).histograms == {} and read_wallclock(folder) is None
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -159,6 +178,10 @@ def test_words_outside_the_vocabulary_are_an_error() -> None:
         replace(good, events=(Event(0.0, "pod-exploded"),))
     with pytest.raises(ValueError, match="'happiness'"):
         changed(good, happiness=np.zeros(1))
+    with pytest.raises(ValueError, match="'mood'"):
+        replace(good, histograms={"mood": good.latency})
+    with pytest.raises(ValueError, match="lateness must have shape"):
+        replace(good, histograms={"lateness": good.latency[:, 1:]})
     with pytest.raises(ValueError, match="'luck'"):
         replace(good, totals=good.totals | {"luck": 1})
 
@@ -179,5 +202,5 @@ def test_parts_of_another_shape_or_order_are_an_error() -> None:
 
 def test_the_documentation_has_every_word() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "record.md").read_text()
-    missing = [name for name in (*COLUMNS, *KINDS) if f"`{name}`" not in page]
+    missing = [name for name in (*COLUMNS, *KINDS, *TOTALS, *HISTOGRAMS) if f"`{name}`" not in page]
     assert not missing

@@ -17,6 +17,7 @@ from seawall.record.cost import per_concurrent_user_month, per_hour_at_peak, tot
 from seawall.record.histogram import percentile
 from seawall.record.objectives import Objective, milliseconds, served_share, share_of, worst_window
 from seawall.record.record import Record
+from seawall.record.vocabulary import HISTOGRAMS, PARTS
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -27,8 +28,11 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
-_SUMS = ("sent", "answered", "failed", "timed_out", "refused", "shed", "attempts", "wasted", "oom_kills")
-_ONLY_TOTALS = ("retries", "restarts", "under_way")
+_SUMS = (
+    "sent", "answered", "failed", "timed_out", "refused", "shed", "attempts", "wasted", "oom_kills",
+    "answered_4xx", *(part for parts in PARTS.values() for part in parts), "connects", "sent_bytes", "received_bytes",
+)  # fmt: skip
+_ONLY_TOTALS = ("retries", "resent", "restarts", "under_way")
 _PEAKS = {
     "pods": "pods",
     "nodes": "nodes",
@@ -39,7 +43,11 @@ _PEAKS = {
     "lb_queue": "lb_queue",
     "accept_queue": "accept_queue",
 }
-_SUBJECTS = ("served", "served worst 60s", "p99", *_SUMS, *_ONLY_TOTALS, *_PEAKS, "nodes_not_ready", "cost")
+_SUBJECTS = (
+    "served", "served worst 60s", "p99", *(f"{name}_p99" for name in HISTOGRAMS), *_SUMS, *_ONLY_TOTALS, *_PEAKS,
+    "nodes_not_ready", "cost",
+)  # fmt: skip
+_PERCENTILE = re.compile(rf"(?:(?P<of>{'|'.join(HISTOGRAMS)})_)?(?P<name>p[0-9.]+)")
 _EXAMPLES = "write for example 'p99 < 800ms', 'served in wave > 99%', 'nodes <= 10' or 'cost < 3.5/h'"
 _LINE = re.compile(
     r"\s*(?P<subject>[a-z_]+[0-9.]*(?:\s+worst\s+60\s?s)?)(?P<wave>\s+in\s+(?:the\s+)?wave)?"
@@ -81,7 +89,7 @@ def parse_expectation(text: str) -> Expectation:
     if match is None:
         raise InputError(f"{text!r} is not an expectation; {_EXAMPLES}")
     subject = re.sub(r"\s+worst.*", " worst 60s", match["subject"].lower())
-    if subject not in _SUBJECTS and not re.fullmatch(r"p[0-9.]+", subject):
+    if subject not in _SUBJECTS and not _PERCENTILE.fullmatch(subject):
         known = ", ".join(_SUBJECTS)
         raise InputError(f"{subject!r} in {text!r} is not a figure of a run; there are: {known}")
     in_wave = match["wave"] is not None
@@ -99,8 +107,8 @@ def _target(subject: str, value: str, text: str) -> tuple[float, str]:
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"{value} is not a share between 0 and 1; write {value}%")
             return round(share, 12), ""
-        if subject.startswith("p") and subject[1:2].isdigit():
-            share_of(subject)
+        if percentile_of := _PERCENTILE.fullmatch(subject):
+            share_of(percentile_of["name"])
             _need_unit(value, "800ms or 1.5s")
             return parse_seconds(value) * 1e3, ""
         if subject == "pod_memory":
@@ -147,8 +155,7 @@ def _actual(expectation: Expectation, record: Record) -> float | None:
         return float(_column(record, subject, expectation)[bins].sum())
     if subject in _PEAKS or subject == "nodes_not_ready":
         return _peak(expectation, record, bins)
-    counts = (record.latency if bins is None else record.latency[bins]).sum(axis=0, dtype=np.int64)
-    return milliseconds(percentile(counts, share_of(subject)))
+    return _percentile(expectation, record, bins)
 
 
 def _bins(expectation: Expectation, record: Record) -> NDArray[np.bool_] | None:
@@ -169,6 +176,17 @@ def _peak(expectation: Expectation, record: Record, bins: NDArray[np.bool_] | No
     if bins is not None:
         values = values[bins]
     return float(values.max()) if len(values) else None
+
+
+def _percentile(expectation: Expectation, record: Record, bins: NDArray[np.bool_] | None) -> float | None:
+    """A percentile in milliseconds, of the latency or of a further histogram."""
+    match = _PERCENTILE.fullmatch(expectation.subject)
+    assert match is not None
+    histogram = record.latency if match["of"] is None else record.histograms.get(match["of"])
+    if histogram is None:
+        raise InputError(f"this run has no {match['of']}, which {expectation.text!r} asks for")
+    counts = (histogram if bins is None else histogram[bins]).sum(axis=0, dtype=np.int64)
+    return milliseconds(percentile(counts, share_of(match["name"])))
 
 
 def _column(record: Record, name: str, expectation: Expectation) -> NDArray[Any]:

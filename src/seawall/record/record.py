@@ -37,6 +37,9 @@ _FILES = (
 )
 _LAYOUT = b"seawall.buckets"
 
+Wallclock = dict[str, Any]
+"""Facts of the wall clock as plain JSON data (keys of a wave's: docs/reference/record.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -289,6 +292,12 @@ def read(folder: str | Path) -> Record:
     except (ValueError, KeyError, TypeError) as error:
         version = description.get("version", "?")
         raise InputError(f"damaged record, written by Seawall {version}: {error}", file=source) from error
+
+
+def read_wallclock(folder: str | Path) -> Wallclock | None:
+    """The facts of the wall clock beside a record, None where it has none; InputError where they are damaged."""
+    path = Path(folder) / "wallclock.json"
+    return _read_object(path) if path.exists() else None
 
 
 def _read_text(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 NONE = "–"
 """What stands where a run has no such figure."""
@@ -78,7 +79,7 @@ def objective_value(name: str, value: float | None) -> str:
         return NONE
     if name.startswith("served"):
         return percent(value)
-    if name.startswith("p") and name[1:2].isdigit():
+    if re.match(r"(lateness_|first_byte_|service_)?p\d", name):
         return milliseconds(value)
     return count(value)
 
