@@ -389,7 +389,7 @@ def _recorded(options: Options, recording: Recording) -> Recorded:
 
 def _prepare(options: Options, wave: Wave) -> int:
     """See that this machine can send the wave; connections of each process at most."""
-    rate, users = wave.peak_rate(), wave.peak_users
+    rate, users = wave.arrivals_peak(), wave.peak_users
     patience = wave.traffic.clients.timeout
     need = limits.Need(
         connections=users + min(64, int(rate)),

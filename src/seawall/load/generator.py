@@ -197,6 +197,8 @@ class Generator:
             if why == layout.R_DONE or orders["stop"][0] > 1 or row["now"] >= end:
                 break
         status["ended_s"] = row["now"]
+        if row["tls_error"]:
+            status["trouble"] = tls.tls_error(int(row["tls_error"]), int(row["tls_verify_result"])).encode()[:200]
         loop.finish(self._state.row)
         status["state"] = DONE
 

@@ -138,6 +138,8 @@ def _description(
         warnings.append(
             f"{int(status['left_out'])} recorded requests were not sent: their methods were not asked for"
         )
+    if status["trouble"]:
+        warnings.append(f"the first trouble with TLS: {status['trouble'].decode(errors='replace')}")
     void = None
     if p99 is not None and p99 > limit:
         void = (

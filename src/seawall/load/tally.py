@@ -17,9 +17,10 @@ PREPARING, READY, RUNNING, DONE, FAILED = range(5)
 
 STATUS = np.dtype(
     [("state", "i8"), ("now", "f8"), ("ended_s", "f8"), ("cpu_s", "f8"), ("sent", "i8"), ("retries", "i8"),
-     ("resent", "i8"), ("most_open", "i8"), ("live", "i8"), ("left_out", "i8"), ("error", "S400")]
+     ("resent", "i8"), ("most_open", "i8"), ("live", "i8"), ("left_out", "i8"), ("error", "S400"), ("trouble", "S200")]
 )  # fmt: skip
-"""How one generator fares: its state, its clock, when it ended, CPU time of its sending, totals, what went wrong."""
+"""How one generator fares: its state, its clock, when it ended, CPU time of its sending, totals, what went wrong in it,
+and the first trouble with TLS."""
 ORDERS = np.dtype([("origin", "f8"), ("stop", "i8")])
 """What the generators are told: when time 0 is (monotonic seconds, 0 not yet), to stop (1: let end what is under way,
 2: at once)."""
@@ -67,6 +68,8 @@ def together(parts: list[Tally]) -> Tally:
         for name in ("sent", "retries", "resent", "most_open", "live", "cpu_s", "left_out"):
             status[name] += part.status[name]
         status["ended_s"] = np.maximum(status["ended_s"], part.status["ended_s"])
+    troubles = [part.status["trouble"][0] for part in parts if part.status["trouble"][0]]
+    status["trouble"] = troubles[0] if troubles else b""
     histograms = {name: sum_of([part.histograms[name] for part in parts]) for name in HISTOGRAMS}
     return Tally(bins, classes, histograms, status)
 

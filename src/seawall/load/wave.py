@@ -77,16 +77,21 @@ class Wave:
         here = np.searchsorted(joins, joins, side="right") - np.searchsorted(leaves, joins, side="right")
         return int(here.max(initial=0))
 
+    def arrivals_peak(self) -> float:
+        """The most arrivals in a second, which come whether earlier ones have been answered or not."""
+        work = self.workload
+        if work.arrivals is None or work.arrivals.duration_s <= 0.0:
+            return 0.0
+        counts: NDArray[np.int64] = np.zeros(math.ceil(work.arrivals.duration_s) + 1, np.int64)
+        for chunk in work.arrivals:
+            counts += np.bincount(chunk.times_s.astype(np.int64), minlength=len(counts))
+        return float(counts.max()) * work.visits
+
     def peak_rate(self) -> float:
         """The most requests a second that are to be expected: of arrivals, and of users who wait for nothing."""
-        work, users = self.workload, self.traffic.users
-        rate = 0.0
-        if work.arrivals is not None and work.arrivals.duration_s > 0:
-            counts: NDArray[np.int64] = np.zeros(math.ceil(work.arrivals.duration_s) + 1, np.int64)
-            for chunk in work.arrivals:
-                counts += np.bincount(chunk.times_s.astype(np.int64), minlength=len(counts))
-            rate += float(counts.max()) * work.visits
-        if users is not None and len(work.join_s):
+        users = self.traffic.users
+        rate = self.arrivals_peak()
+        if users is not None and len(self.workload.join_s):
             pause = users.think.mean if users.think is not None else users.pace or 0.0
             rate += self.peak_users / max(pause, 1e-3)
         return rate

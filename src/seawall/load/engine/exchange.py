@@ -67,7 +67,14 @@ from seawall.load.engine.system import (
     socket_error,
 )
 from seawall.load.engine.timers import await_answer, forget_answer, forget_connection
-from seawall.load.engine.tls import tls_handshake, tls_new, tls_read, tls_write
+from seawall.load.engine.tls import (
+    tls_error_code,
+    tls_handshake,
+    tls_new,
+    tls_read,
+    tls_verify_result,
+    tls_write,
+)
 from seawall.traffic.draws import uniform
 
 # ------------------------------------------------------------------------------------------------ going out
@@ -258,7 +265,7 @@ def _receive(s, c, ended, data, stashes, jars, needle, failure):
                     return
                 _lost(s, c, now, FAILED_PROTOCOL)
                 return
-            _lost(s, c, now, FAILED_RESET)
+            _lost(s, c, now, FAILED_PROTOCOL if x.ssl != 0 and tls_error_code() != 0 else FAILED_RESET)
             return
         bin_at(s, bin_of(s, now)).received_bytes += n
         q = req_at(s, x.req)
@@ -299,6 +306,9 @@ def _connected(s, c, jars):
         if done == 1:
             return
         if done == 2:
+            if s.tls_error == 0:
+                s.tls_error = tls_error_code()
+                s.tls_verify_result = tls_verify_result(x.ssl) if x.ssl != 0 else 0
             _lost(s, c, now, FAILED_PROTOCOL)
             return
     forget_connection(s, c)
@@ -315,7 +325,9 @@ def happens(s, events, c, data, stashes, jars, needle, failure):
         _connected(s, c, jars)
         if x.state != C_BUSY or not events & EPOLLIN:
             return
-    if x.state == C_BUSY and x.wrote < x.length and events & EPOLLOUT and not _send(s, c, jars):
+    # TLS may have to read before it can go on with writing.
+    may_write = events & EPOLLOUT or x.ssl != 0
+    if x.state == C_BUSY and x.wrote < x.length and may_write and not _send(s, c, jars):
         _lost(s, c, clock(s), FAILED_RESET)
         return
     if (x.state == C_BUSY or x.state == C_IDLE or x.state == C_PARTING) and events & (

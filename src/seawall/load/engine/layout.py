@@ -138,6 +138,7 @@ _NUMBERS = (
     "epoll", "no_pwait2", "tls_context", "free_req", "fresh_req", "free_conn", "fresh_conn", "open", "pool",
     "pool_tail", "t_head", "t_tail", "c_head", "c_tail", "z_head", "z_tail", "heap", "arrival", "arrivals",
     "arrivals_done", "address", "live", "waiting", "sent", "retries", "retries_planned", "resent", "most_open",
+    "tls_error", "tls_verify_result",
 )  # fmt: skip
 
 STATE_ROW = np.dtype(
