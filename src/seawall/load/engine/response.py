@@ -46,7 +46,9 @@ RESPONSE = np.dtype(
 bytes were in the body, `body_bytes` how long the body is so far (without its chunks' frames). The rest is the parser's
 own: `left` bytes of the body or chunk to come (in a chunk's size: the number so far; in a trailer: whether its line
 has anything in it), `matched` bytes of what is expected, `head_length` bytes of an unfinished line in the stash,
-`head_bytes` of the finished ones, `length`, `coding` and `minor` version as the head declares them.
+`head_bytes` of the finished ones, `length`, `coding` and `minor` version as the head declares them, `is_head` for the
+method HEAD, `begun` once a byte has come, `is_whole` when the line in the stash is. `status`, `keep` and `found` hold
+once `phase` is DONE.
 """
 
 _TAB, _LF, _CR, _SPACE, _SEMICOLON, _COMMA, _COLON = 9, 10, 13, 32, 59, 44, 58
