@@ -97,6 +97,7 @@ def wave(
     """The record of a storm, or of one of its parts."""
     requests, stays = storm(shape, seed)
     i, n = part
+    named = shape.name if n == 1 else f"part-{i}-of-{n}"
     promised = {"served": 0.999, "latency": dict(shape.objectives)}
     told = {
         "seed": seed,
@@ -104,7 +105,7 @@ def wave(
         "wave": [20.0, 80.0],
         "objectives": promised,
     } | description
-    return record_of(requests[i - 1 :: n], stays[i - 1 :: n], part=part, variant="", **told)
+    return record_of(requests[i - 1 :: n], stays[i - 1 :: n], part=part, variant=named, **told)
 
 
 def record_of(
@@ -204,7 +205,7 @@ def _description(part: tuple[int, int], ended: float, lateness: NDArray[np.uint3
         "version": "0.1.0",
         "world": "wave",
         "fleet": "wave",
-        "variant": "",
+        "variant": "wave",
         "seed": 11,
         "target": "http://127.0.0.1:8000",
         "schedule": "5eaf00d5ca1ab1e0",

@@ -19,6 +19,7 @@ from seawall.fleet.errors import InputError
 VERBS = {
     "simulate": "seawall.cli.simulate",
     "wave": "seawall.cli.wave",
+    "merge": "seawall.cli.merge",
     "init": "seawall.cli.init",
     "traffic": "seawall.cli.traffic",
     "hpa": "seawall.cli.hpa",

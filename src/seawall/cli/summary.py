@@ -9,16 +9,18 @@ from typing import Any
 import click
 
 from seawall.record import words
-from seawall.record.fragments import headline
+from seawall.record.fragments import headline, title
 from seawall.record.objectives import Objective
 from seawall.record.record import Record
+from seawall.record.remarks import remarks
 from seawall.record.verdict import Verdict
-from seawall.record.vocabulary import KINDS
+from seawall.record.vocabulary import KINDS, PARTS
 
 LABEL = 29
 COLUMN = 16
 LONGEST = 40
 _OUTCOMES = ("failed", "timed_out", "refused", "shed", "under_way")
+_VOID = ("VOID", "yellow")
 _STATES = {True: ("STANDS", "green"), False: ("FALLS", "red"), None: ("no verdict", "yellow")}
 
 
@@ -26,10 +28,13 @@ def summary(records: Sequence[Record], verdicts: Sequence[Verdict], width: int =
     """All of it as one text, with colours as ANSI codes (`click.echo` takes them out where they do not belong)."""
     parts = [_heading(records, verdicts, width)]
     column = min(LONGEST, max([COLUMN, *(len(v.name) + 2 for v in verdicts)]))
+    if len(verdicts) == 1:
+        column = width - LABEL + 1
     side_by_side = max(1, (width - LABEL) // column)
     for first in range(0, len(verdicts), side_by_side):
         parts.append(_table(verdicts[first : first + side_by_side], column))
     parts += [text for v in verdicts for text in _causes(v, width)]
+    parts += _remarks(records, width)
     parts += _notes(records, width)
     parts += _provisional(records, width)
     return "\n\n".join(parts) + "\n"
@@ -38,14 +43,18 @@ def summary(records: Sequence[Record], verdicts: Sequence[Verdict], width: int =
 def _heading(records: Sequence[Record], verdicts: Sequence[Verdict], width: int) -> str:
     described = records[0].description
     facts = f"seed {described['seed']} · seawall {described['version']}"
-    name = click.style(str(described["fleet"]), bold=True)
+    name = click.style(title(records), bold=True)
     text = str(described.get("completed", {}).get("description") or "")
     lines = [f"{name} · {facts}", textwrap.fill(text, width) if text else "", headline(verdicts)]
+    for v in verdicts:
+        if v.void is not None:
+            said = textwrap.fill(f"VOID: {v.void}", width, subsequent_indent="  ")
+            lines.append(click.style(said, fg="yellow", bold=True))
     return "\n".join(line for line in lines if line)
 
 
 def _table(verdicts: Sequence[Verdict], column: int) -> str:
-    states = [_STATES[v.stands] for v in verdicts]
+    states = [_STATES[v.stands] if v.void is None else _VOID for v in verdicts]
     lines = [
         _line(column, "", [v.name for v in verdicts], [{"bold": True} for _ in verdicts]),
         _line(
@@ -80,9 +89,7 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
     for i, objective in enumerate(verdicts[0].objectives):
         if objective.name.startswith("served"):
             yield _bound(objective), [_judged(v.objectives[i]) for v in verdicts]
-    for name in _OUTCOMES:
-        if any(v.requests[name] for v in verdicts):
-            yield name.replace("_", " "), [words.count(v.requests[name]) for v in verdicts]
+    yield from _outcomes(verdicts)
     promised = {objective.name: i for i, objective in enumerate(verdicts[0].objectives)}
     for name in ("p50", "p95", "p99"):
         if f"{name}_ms" not in promised:
@@ -90,8 +97,12 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
     for name, i in promised.items():
         if not name.startswith("served"):
             yield _bound(verdicts[0].objectives[i]), [_judged(v.objectives[i]) for v in verdicts]
-    for key, label in (("sent_in_wave", "sent in the wave"), ("answered_in_wave", "answered")):
+    if any(v.first_byte_ms for v in verdicts):
+        yield "first byte p50, p99", [_pair(v.first_byte_ms) for v in verdicts]
+    when = "in the wave" if any(v.wave for v in verdicts) else "on average"
+    for key, label in (("sent_in_wave", f"sent {when}"), ("answered_in_wave", "answered")):
         yield label, [_per(words.count(v.rates[key]), "/s") for v in verdicts]
+    yield from _generator(verdicts)
     for key, label in (
         ("pods", "most pods"),
         ("nodes", "most nodes"),
@@ -110,6 +121,41 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
             expected.name,
             [f"{word} ({words.objective_value(expected.name, actual)})" for word, actual in cells],
         )
+
+
+def _outcomes(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
+    """How the requests ended that were not answered, by kind where a generator tells them apart; and the 4xx."""
+    for name in _OUTCOMES:
+        if not any(v.requests[name] for v in verdicts):
+            continue
+        yield name.replace("_", " "), [words.count(v.requests[name]) for v in verdicts]
+        for part in PARTS.get(name, ()):
+            counts = [(v.failures or {}).get(part) for v in verdicts]
+            if any(counts):
+                yield f"  {words.FAILURE_NAMES[part]}", [words.count(n) for n in counts]
+    client_errors = [v.counts.get("answered_4xx") for v in verdicts]
+    if any(client_errors):
+        yield "of those answered: 4xx", [words.count(n) for n in client_errors]
+
+
+def _generator(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
+    """What the generator did, and how late it was itself."""
+    told = [v.generator or {} for v in verdicts]
+    yield "connections opened", [words.count(v.counts.get("connects")) for v in verdicts]
+    yield "received", [words.size(v.counts.get("received_bytes")) for v in verdicts]
+    late = [words.milliseconds(of.get("lateness_p99_ms")) for of in told]
+    limits = {of["limit_ms"] for of in told if of.get("limit_ms") is not None}
+    bound = f" ≤ {words.milliseconds(limits.pop())}" if len(limits) == 1 else ""
+    yield (
+        f"generator late p99{bound}",
+        [f"{t} ✗" if v.void else t for t, v in zip(late, verdicts, strict=True)],
+    )
+
+
+def _pair(percentiles: dict[str, float | None] | None) -> str:
+    if percentiles is None:
+        return words.NONE
+    return ", ".join(words.milliseconds(percentiles[name]) for name in ("p50", "p99"))
 
 
 def _bound(objective: Objective) -> str:
@@ -136,6 +182,14 @@ def _causes(verdict: Verdict, width: int) -> list[str]:
     else:
         return []
     return [textwrap.fill(f"{verdict.name} falls, first cause: {text}", width, subsequent_indent="  ")]
+
+
+def _remarks(records: Sequence[Record], width: int) -> list[str]:
+    """What is to be borne in mind of a wave. (A simulation has said its warnings before it ran.)"""
+    waves = [record for record in records if record.description.get("world") == "wave"]
+    texts = dict.fromkeys(text for record in waves for text in remarks(record))
+    lines = [textwrap.fill(f"  {text}", width, subsequent_indent="    ") for text in texts]
+    return ["\n".join(["mind:", *lines])] if lines else []
 
 
 def _notes(records: Sequence[Record], width: int) -> list[str]:

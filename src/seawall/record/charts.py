@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seawall.record import words
 from seawall.record.cause import BREAKS, PRESSES, SHOWS
 from seawall.record.objectives import bucket_middles, share_of, targets
 from seawall.record.record import Event, Record
-from seawall.record.vocabulary import COLUMNS, KINDS, By
+from seawall.record.vocabulary import COLUMNS, FAILURES, KINDS, PARTS, By
 
 MOST_POINTS = 1200
 MOST_EVENTS_OF_A_KIND = 300
@@ -67,9 +68,10 @@ def charts(records: Sequence[Record], drawn: Container[str]) -> list[Chart]:
 def _all_charts(records: Sequence[Record]) -> tuple[Chart, ...]:
     named = dict.fromkeys(name for record in records for name in targets(record)[1])
     percentiles = (*PERCENTILES, *(name for name in named if name not in PERCENTILES))
+    wave = any(record.description.get("world") == "wave" for record in records)
     return (
         _plain("users", "Users connected", "users", ("users", "connected")),
-        _plain("requests", "Requests", "a second", ("answered_rate", "answered"), ("sent_rate", "sent")),
+        _requests(wave),
         _plain("served", "Served", "share", ("served_share", "of the requests sent in that second")),
         Chart(
             "latency",
@@ -84,9 +86,10 @@ def _all_charts(records: Sequence[Record]) -> tuple[Chart, ...]:
             "a second",
             (
                 View("all", (("errors_rate", "all"),)),
-                *(View(k.replace("_", " "), ((f"{k}_rate", k.replace("_", " ")),)) for k in _ERRORS),
+                *(View(name, ((f"{kind}_rate", name),)) for kind, name in _kinds(records)),
             ),
         ),
+        *(_of_a_generator() if wave else ()),
         _plain("queues", "Waiting for a worker", "requests", ("waiting", "in all"), ("lb_queue", "in the balancer")),
         _plain("pods", "Pods", "pods", ("pods_ready", "ready"), ("replicas_desired", "desired")),
         _plain("nodes", "Nodes", "nodes", ("nodes_ready", "ready"), ("nodes", "registered")),
@@ -105,6 +108,40 @@ def _all_charts(records: Sequence[Record]) -> tuple[Chart, ...]:
     )  # fmt: skip
 
 
+def _requests(wave: bool) -> Chart:
+    """Requests where they were asked for; for a wave also where they ended, which a stall sets far apart."""
+    asked = (("answered_rate", "answered"), ("sent_rate", "sent"))
+    ended = (("answered_at_rate", "answered"), ("failed_at_rate", "failed"))
+    views = (View("when asked", asked), View("when ended", ended)) if wave else (View("", asked),)
+    return Chart("requests", "Requests", "a second", views)
+
+
+def _kinds(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Kinds of failure with their names: as finely as a wave tells, and then those alone that there were."""
+    if not any(part in record.series for record in records for parts in PARTS.values() for part in parts):
+        return [(kind, kind.replace("_", " ")) for kind in _ERRORS]
+    present = [kind for kind in FAILURES if any(record.totals.get(kind) for record in records)]
+    return [(kind, words.FAILURE_NAMES[kind]) for kind in present]
+
+
+def _of_a_generator() -> tuple[Chart, ...]:
+    """What a generator alone sees, and what it says of itself."""
+    first_byte = tuple(View(name, ((f"first_byte_{name}", name),)) for name in reversed(PERCENTILES))
+    return (
+        Chart("first-byte", "First byte, after sending", "ms", first_byte, log=True),
+        _plain("under-way", "Requests under way", "requests", ("under_way", "without an outcome yet")),
+        _plain("connections", "Connections opened", "a second", ("connects_rate", "by the generator")),
+        _plain("network", "Network", "Mbit/s", ("received_mbit", "received"), ("sent_mbit", "sent")),
+        Chart(
+            "lateness",
+            "The generator's own lateness",
+            "ms",
+            (View("p99", (("lateness_p99", "p99"),)), View("p50", (("lateness_p50", "p50"),))),
+            log=True,
+        ),
+    )
+
+
 def time_step(records: Sequence[Record]) -> float:
     """Seconds between two points: the longest bin, widened until no run has more than MOST_POINTS."""
     longest = max((record.bins * record.bin_seconds for record in records), default=1.0)
@@ -116,7 +153,11 @@ def points(record: Record, step: float) -> dict[str, list[float | None]]:
     """Every column to draw, by name, one value for each `step` seconds; None where there is none."""
     group = np.floor((record.series["t"] + 1e-9) / step).astype(np.int64)
     n = int(group[-1]) + 1 if len(group) else 0
-    drawn = {name: _column(record, name, group, n) for name in COLUMNS if name in record.series}
+    drawn = {
+        name: _column(record, name, group, n)
+        for name in COLUMNS
+        if name in record.series and name != "lateness_p99_ms"
+    }
     found = {
         f"{name}_rate" if COLUMNS[name].by in (By.INTENDED, By.MOMENT) else name: values
         for name, values in drawn.items()
@@ -125,7 +166,14 @@ def points(record: Record, step: float) -> dict[str, list[float | None]]:
     found["errors_rate"] = sum((found[f"{key}_rate"] for key in _ERRORS), np.zeros(n))
     sent = found["sent_rate"]
     found["served_share"] = np.divide(found["answered_rate"], sent, out=np.full(n, np.nan), where=sent > 0)
-    found |= _percentiles(record, group, n)
+    found |= _percentiles(record.latency, (*PERCENTILES, *targets(record)[1]), group, n)
+    for histogram in ("first_byte", "lateness"):
+        if histogram in record.histograms:
+            known = _percentiles(record.histograms[histogram], PERCENTILES, group, n)
+            found |= {f"{histogram}_{name}": values for name, values in known.items()}
+    for way in ("sent", "received"):
+        if f"{way}_bytes_rate" in found:
+            found[f"{way}_mbit"] = found.pop(f"{way}_bytes_rate") * 8e-6
     if "lb_queue" in found and "accept_queue" in found:
         found["waiting"] = found["lb_queue"] + found["accept_queue"]
     return {name: _rounded(values) for name, values in found.items()}
@@ -148,15 +196,17 @@ def _column(record: Record, name: str, group: NDArray[np.int64], n: int) -> NDAr
     return state
 
 
-def _percentiles(record: Record, group: NDArray[np.int64], n: int) -> dict[str, NDArray[np.float64]]:
-    """Latency percentiles of each point in milliseconds, NaN where nothing was answered."""
-    counts = np.zeros((n, record.latency.shape[1]), np.int64)
-    np.add.at(counts, group, record.latency)
+def _percentiles(
+    histogram: NDArray[np.uint32], names: Iterable[str], group: NDArray[np.int64], n: int
+) -> dict[str, NDArray[np.float64]]:
+    """Percentiles of each point in milliseconds, NaN where nothing was counted; `histogram` is by bin."""
+    counts = np.zeros((n, histogram.shape[1]), np.int64)
+    np.add.at(counts, group, histogram)
     cumulated = np.cumsum(counts, axis=1)
     total = cumulated[:, -1] if n else np.zeros(0, np.int64)
     middles = bucket_middles() * 1e3
     found = {}
-    for name in dict.fromkeys((*PERCENTILES, *targets(record)[1])):
+    for name in dict.fromkeys(names):
         rank = np.maximum(1, np.ceil(share_of(name) * total - 1e-9))
         bucket = np.minimum((cumulated < rank[:, None]).sum(axis=1), len(middles) - 1)
         found[name] = np.where(total > 0, middles[bucket], np.nan)
@@ -179,11 +229,11 @@ def _rounded(values: NDArray[np.float64]) -> list[float | None]:
 
 
 def bounds(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
-    """Horizontal lines by chart: what is promised, and the pods' memory limits.
+    """Horizontal lines by chart: what is promised, the pods' memory limits, how late a generator may be.
 
     `view` and `variant` say where a line belongs, None for everywhere.
     """
-    found: dict[str, list[dict[str, Any]]] = {"served": [], "latency": [], "memory": []}
+    found: dict[str, list[dict[str, Any]]] = {"served": [], "latency": [], "memory": [], "lateness": []}
 
     def add(chart: str, value: float, label: str, view: str | None, variant: int | None) -> None:
         line = {"value": value, "label": label, "view": view, "variant": variant}
@@ -195,6 +245,9 @@ def bounds(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
         add("served", round(served, 12), "promised", None, None)
         for name, bound in latency.items():
             add("latency", bound * 1e3, "promised", name, None)
+        latest = (record.description.get("generator") or {}).get("lateness_limit_ms")
+        if latest:
+            add("lateness", float(latest), "most", "p99", None)
         limit = record.description.get("memory_limit_mib")
         if limit:
             add("memory", float(limit), "limit", None, number)
@@ -206,8 +259,8 @@ def bounds(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "breaks": (*BREAKS, "container-restart", "invariant-broken"),
-    "presses": PRESSES,
-    "shows": SHOWS,
+    "presses": (*PRESSES, "generator-late"),
+    "shows": (*SHOWS, "requests-fail"),
     "story": ("wave-begins", "wave-ends", "objective-lost", "objective-regained"),
 }
 """Kinds of events that share a mark; all others are changes of capacity."""
@@ -226,7 +279,7 @@ QUIET = frozenset(
 """Kinds that are not marked until they are asked for: there is one for every pod."""
 
 
-APART = frozenset(("hpa-scale", "autoscaler", "objective-lost", "objective-regained"))
+APART = frozenset(("hpa-scale", "requests-fail", "autoscaler", "objective-lost", "objective-regained"))
 """Kinds of which each one says something of its own: they are never gathered into a row."""
 
 

@@ -50,7 +50,7 @@ _SUBJECTS = (
 _PERCENTILE = re.compile(rf"(?:(?P<of>{'|'.join(HISTOGRAMS)})_)?(?P<name>p[0-9.]+)")
 _EXAMPLES = "write for example 'p99 < 800ms', 'served in wave > 99%', 'nodes <= 10' or 'cost < 3.5/h'"
 _LINE = re.compile(
-    r"\s*(?P<subject>[a-z_]+[0-9.]*(?:\s+worst\s+60\s?s)?)(?P<wave>\s+in\s+(?:the\s+)?wave)?"
+    r"\s*(?P<subject>[a-z_][a-z0-9_.]*(?:\s+worst\s+60\s?s)?)(?P<wave>\s+in\s+(?:the\s+)?wave)?"
     r"\s*(?P<op><=|>=|!=|==|<|>|=)\s*(?P<value>\S.*?)\s*",
     re.IGNORECASE,
 )

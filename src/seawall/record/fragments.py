@@ -9,14 +9,21 @@ from typing import Any
 from seawall.record import words
 from seawall.record.charts import Spell, group_of, spells
 from seawall.record.record import Event, Record
+from seawall.record.remarks import remarks
 from seawall.record.verdict import Verdict
-from seawall.record.vocabulary import KINDS
+from seawall.record.vocabulary import KINDS, PARTS
 
 MOST_ROWS = 400
 LOOKS = 6
 """How many colours and dashes there are; a seventh variant begins again."""
 SIGNS = {"breaks": "✕", "presses": "▲", "shows": "◆", "capacity": "●", "story": "■"}
+_ROW_NAMES = {
+    "connects": "connections opened",
+    "sent_bytes": "bytes sent",
+    "received_bytes": "bytes received",
+}
 _STATES = {True: ("stands", "✓", "Stands"), False: ("falls", "✕", "Falls"), None: ("none", "?", "No verdict")}
+_VOID = ("void", "!", "Void")
 _OUTCOMES = ("sent", "answered", "failed", "timed_out", "refused", "shed", "under_way", "attempts", "retries")
 
 
@@ -32,6 +39,19 @@ def _swatch(number: int) -> str:
     )
 
 
+def title(records: Sequence[Record]) -> str:
+    """Whose run it was, as plain text: the fleets' names; for a wave what it was sent against."""
+    found: dict[str, None] = {}
+    for record in records:
+        described = record.description
+        name = str(described.get("fleet", "run"))
+        target = described.get("target")
+        if described.get("world") == "wave" and target:
+            name = f"Wave against {target}" if name == "wave" else f"{name}: wave against {target}"
+        found[name] = None
+    return words.listed(list(found)) or "Seawall"
+
+
 def headline(verdicts: Sequence[Verdict]) -> str:
     """The result in one sentence, as plain text."""
     parts = []
@@ -39,9 +59,10 @@ def headline(verdicts: Sequence[Verdict]) -> str:
         named = [v.name for v in verdicts if v.stands is stands]
         if named:
             parts.append(f"{words.listed(named)} {one if len(named) == 1 else many}")
-    silent = [v.name for v in verdicts if v.stands is None]
-    if silent:
-        parts.append(f"no verdict on {words.listed(silent)}: nothing was sent")
+    for is_void, why in ((True, "the run is void"), (False, "nothing was sent")):
+        silent = [v.name for v in verdicts if v.stands is None and (v.void is not None) is is_void]
+        if silent:
+            parts.append(f"no verdict on {words.listed(silent)}: {why}")
     return "; ".join(parts) + "." if parts else "Nothing was run."
 
 
@@ -50,7 +71,7 @@ def headline(verdicts: Sequence[Verdict]) -> str:
 
 def card(number: int, record: Record, verdict: Verdict) -> str:
     """One variant's verdict."""
-    css, sign, word = _STATES[verdict.stands]
+    css, sign, word = _STATES[verdict.stands] if verdict.void is None else _VOID
     sent = verdict.requests["sent"]
     worst = next(o for o in verdict.objectives if o.name == "served_worst_60s")
     return f"""
@@ -62,10 +83,25 @@ def card(number: int, record: Record, verdict: Verdict) -> str:
   </header>
   <p class="served"><strong>{words.percent(verdict.served_share)}</strong>
     <span>of {words.count(sent)} requests served, {words.percent(worst.actual)} in the worst 60&nbsp;s</span></p>
-  {_cause(verdict)}
+  {_void(verdict)}{_cause(verdict)}
   <dl class="figures">{_figures(verdict)}</dl>
   {_provisional(record)}
 </article>"""
+
+
+def _void(verdict: Verdict) -> str:
+    return "" if verdict.void is None else f'<p class="void-why"><b>Void</b> {escape(verdict.void)}</p>'
+
+
+def void_banner(verdicts: Sequence[Verdict]) -> str:
+    """Above all else: which runs are void; nothing where none is."""
+    names = [verdict.name for verdict in verdicts if verdict.void is not None]
+    if not names:
+        return ""
+    return (
+        f'<p class="void-banner" role="alert"><b>Void: {escape(words.listed(names))}.</b> The generator was too late '
+        "for these figures to be the server's. They are shown, but prove nothing.</p>"
+    )
 
 
 def _cause(verdict: Verdict) -> str:
@@ -83,12 +119,15 @@ def _cause(verdict: Verdict) -> str:
 
 
 def _figures(verdict: Verdict) -> str:
-    peak, cost, latency = verdict.peak, verdict.cost, verdict.latency_ms
+    peak, cost = verdict.peak, verdict.cost
     per_user = words.money(cost["per_concurrent_user_month"], cost["currency"])
+    when = "in the wave" if verdict.wave else "on average"
     rows = [
-        ("p50 · p95 · p99", " · ".join(words.milliseconds(latency[name]) for name in ("p50", "p95", "p99"))),
-        ("answered in the wave", f"{words.count(verdict.rates['answered_in_wave'])} /s"),
-        ("sent in the wave", f"{words.count(verdict.rates['sent_in_wave'])} /s"),
+        ("p50 · p95 · p99", _percentiles(verdict.latency_ms)),
+        ("first byte", _percentiles(verdict.first_byte_ms)),
+        (f"answered {when}", f"{words.count(verdict.rates['answered_in_wave'])} /s"),
+        (f"sent {when}", f"{words.count(verdict.rates['sent_in_wave'])} /s"),
+        *_generator_figures(verdict),
         ("most pods", words.count(peak["pods"])),
         ("most nodes", words.count(peak["nodes"])),
         ("nodes not ready", words.count(peak["nodes_not_ready"])),
@@ -103,6 +142,29 @@ def _figures(verdict: Verdict) -> str:
         for name, value in rows
         if not value.startswith(words.NONE)
     )
+
+
+def _percentiles(found: dict[str, float | None] | None) -> str:
+    if found is None:
+        return words.NONE
+    return " · ".join(words.milliseconds(found[name]) for name in ("p50", "p95", "p99"))
+
+
+def _generator_figures(verdict: Verdict) -> list[tuple[str, str]]:
+    """Why requests were not answered, and what the generator did; nothing where there was none."""
+    rows = [
+        (words.FAILURE_NAMES[kind], words.count(number))
+        for kind, number in (verdict.failures or {}).items()
+        if number
+    ]
+    if verdict.counts.get("answered_4xx"):
+        rows.append(("4xx, answered", words.count(verdict.counts["answered_4xx"])))
+    rows.append(("connections opened", words.count(verdict.counts.get("connects"))))
+    rows.append(("received", words.size(verdict.counts.get("received_bytes"))))
+    told = verdict.generator or {}
+    late, limit = words.milliseconds(told.get("lateness_p99_ms")), words.milliseconds(told.get("limit_ms"))
+    rows.append(("generator late, p99", late if limit == words.NONE else f"{late} of {limit}"))
+    return rows
 
 
 def _provisional(record: Record) -> str:
@@ -181,11 +243,21 @@ def objectives_table(verdicts: Sequence[Verdict]) -> str:
 
 def requests_table(records: Sequence[Record], verdicts: Sequence[Verdict]) -> str:
     """How requests ended, over the run."""
-    rows = [
-        [key.replace("_", " "), *(words.count(record.totals.get(key)) for record in records)]
-        for key in (*_OUTCOMES, "wasted")
-        if any(record.totals.get(key) is not None for record in records)
-    ]
+    rows = []
+    for key in (*_OUTCOMES, "wasted", "resent", "connects", "sent_bytes", "received_bytes"):
+        if all(record.totals.get(key) is None for record in records):
+            continue
+        write = words.size if key.endswith("_bytes") else words.count
+        rows.append(
+            [_ROW_NAMES.get(key, key.replace("_", " ")), *(write(r.totals.get(key)) for r in records)]
+        )
+        parts = ("answered_4xx",) if key == "answered" else PARTS.get(key, ())
+        for part in parts:
+            if any(record.totals.get(part) for record in records):
+                name = words.FAILURE_NAMES.get(part, "4xx")
+                rows.append(
+                    [f'<span class="part">{name}</span>', *(words.count(r.totals.get(part)) for r in records)]
+                )
     return _table("Requests", ["over the run", *_variant_head(verdicts)], rows)
 
 
@@ -250,8 +322,8 @@ def _own_figures(verdicts: Sequence[Verdict]) -> str:
 
 
 def warnings_list(records: Sequence[Record]) -> str:
-    """The warnings of all variants, each once; nothing where there are none."""
-    texts = dict.fromkeys(str(w) for record in records for w in record.description.get("warnings") or [])
+    """What is to be borne in mind of all variants, each once; nothing where there are none."""
+    texts = dict.fromkeys(text for record in records for text in remarks(record))
     if not texts:
         return ""
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)

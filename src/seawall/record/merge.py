@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ _OWN = (
     "version", "objectives", "void", "warnings", "duration_s", "traffic_s", "interrupted_s", "wave", "generator",
 )  # fmt: skip
 """What a part's description says of itself: kept by part, and worked out anew for the whole."""
+_PART_OF_A_NAME = re.compile(r"(^|-)part-\d+-of-\d+$")
 
 Facts = dict[int, dict[str, Any]]
 """By number of the part."""
@@ -271,6 +273,7 @@ def _description(base: Mapping[str, Any], facts: Facts, of: int, warnings: list[
     versions = sorted({str(own["version"]) for own in facts.values() if "version" in own})
     if versions:
         described["version"] = " / ".join(versions)
+    described["variant"] = _PART_OF_A_NAME.sub("", str(base.get("variant") or "")) or "wave"
     described["warnings"] = warnings
     for key in ("duration_s", "traffic_s"):
         known = _known(facts, key)

@@ -48,11 +48,12 @@ def report(records: Sequence[Record], verdicts: Sequence[Verdict] | None = None)
     shape = variants[0]["columns"].get("users") or variants[0]["columns"]["sent_rate"] if variants else []
     return Template(_asset("report.html")).substitute(
         policy=_policy(script, style),
-        title=escape(_title(records)),
+        title=escape(fragments.title(records)),
         headline=escape(fragments.headline(verdicts)),
         facts=escape(_facts(records)),
         about=escape(_about(records)),
         wave=fragments.masthead_wave(shape),
+        void=fragments.void_banner(verdicts),
         warnings=fragments.warnings_list(records),
         cards="".join(
             fragments.card(i, r, v) for i, (r, v) in enumerate(zip(records, verdicts, strict=True))
@@ -111,11 +112,6 @@ def _policy(scripts: Sequence[str], style: str) -> str:
     )
 
 
-def _title(records: Sequence[Record]) -> str:
-    fleets = dict.fromkeys(str(record.description.get("fleet", "run")) for record in records)
-    return words.listed(list(fleets)) or "Seawall"
-
-
 def _about(records: Sequence[Record]) -> str:
     """What the fleet file says of itself, as plain text."""
     completed = records[0].description.get("completed") if records else None
@@ -129,6 +125,12 @@ def _facts(records: Sequence[Record]) -> str:
         values = dict.fromkeys(str(r.description[key]) for r in records if r.description.get(key) is not None)
         if values:
             facts.append(f"{label} {' / '.join(values)}")
+    for record in records:
+        part, merged = record.description.get("part") or (1, 1), record.description.get("merged")
+        if merged and merged["of"] > 1:
+            facts.append(f"{len(merged['parts'])} of {merged['of']} parts merged")
+        elif part[1] > 1:
+            facts.append(f"part {part[0]} of {part[1]}")
     lengths = dict.fromkeys(words.clock(record.bins * record.bin_seconds) for record in records)
     facts.append(f"{' / '.join(lengths)} long")
     waves = dict.fromkeys(

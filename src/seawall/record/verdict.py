@@ -55,6 +55,8 @@ class Verdict:
     first_loss: Loss | None
     rates: dict[str, float | None]
     """Requests a second: `sent_in_wave` and `answered_in_wave`, over the whole run where there is no wave."""
+    wave: tuple[float, float] | None = None
+    """Start and end of the wave in seconds, None where there is none."""
     void: str | None = None
     """Why the figures of the run do not hold: the sentence of its generator, None where they do."""
     generator: dict[str, Any] | None = None
@@ -132,6 +134,7 @@ def verdict(record: Record, expectations: Sequence[Expectation] = ()) -> Verdict
         first_cause=first_cause(record, loss),
         first_loss=loss,
         rates=_rates(record),
+        wave=record.wave,
         void=void,
         generator=figures(record),
         first_byte_ms=None if first_byte is None else _percentiles(first_byte),

@@ -10,6 +10,18 @@ NONE = "–"
 
 OBJECTIVE_NAMES = {"served": "served, whole run", "served_worst_60s": "served, worst 60 s"}
 
+FAILURE_NAMES = {
+    "refused": "refused",
+    "timed_out_connect": "connect time-out",
+    "timed_out_read": "read time-out",
+    "failed_reset": "reset",
+    "failed_5xx": "5xx",
+    "failed_body": "wrong body",
+    "failed_protocol": "protocol",
+    "shed": "shed",
+}
+"""Why a request was not answered, in a word or two."""
+
 
 def percent(share: float | None) -> str:
     """A share as a percentage, rounded down, so that 99.899 % never reads as 99.9 %."""
@@ -58,6 +70,16 @@ def mib(value: float | None) -> str:
     if value is None:
         return NONE
     return f"{value:,.0f} MiB" if value < 10_000 else f"{value / 1024:.1f} GiB"
+
+
+def size(value: float | None) -> str:
+    """`153 MB`, `4.2 kB`: decimal units, as networks count."""
+    if value is None:
+        return NONE
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= 0.9995 * factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value:.0f} B"
 
 
 def money(value: float | None, currency: str | None) -> str:
