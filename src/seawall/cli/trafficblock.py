@@ -98,8 +98,10 @@ def _what(found: Profile, part: Part) -> str:
 def _recorded(found: Profile, part: Part, replay: Replay) -> list[str]:
     lines = [f"file: {scalar(str(replay.file))}"]
     lines += [f"{key}: {value}" for key, value in replay.options.items()]
-    if part.begin_s > 0.0 or part.seconds < found.seconds:
-        lines += [f"from: {format_seconds(part.begin_s)}", f"for: {format_seconds(part.seconds)}"]
+    if part.begin_s > 0.0:
+        lines.append(f"from: {format_seconds(part.begin_s)}")
+    if part.begin_s + part.seconds < found.seconds:
+        lines.append(f"for: {format_seconds(part.seconds)}")
     return ["recorded:", *_indented(lines)]
 
 

@@ -250,12 +250,12 @@ def _visitors(found: Visitors, clock: Clock) -> list[str]:
     visits = _many(found.visits, "visit")
     gap = "" if found.between_requests_s is None else f", {found.between_requests_s:.3g} s apart (median)"
     mean = words.count(float(f"{found.at_once_mean:.3g}"))
+    single = share_text(found.single_visitors) if found.single_visitors else "none"
     lines = [
         f"{words.count(found.visitors)} in {visits}: {found.requests_per_visit:.3g} requests each{gap}",
         f"at once, within 60 s of a request: mean {mean}, peak {words.count(found.at_once_peak)} "
         f"({clock.at(found.at_once_peak_s)})",
-        f"{share_text(found.single_visitors)} made one request alone; the busiest made "
-        f"{share_text(found.largest_share)} of all",
+        f"{single} made one request alone; the busiest made {share_text(found.largest_share)} of all",
     ]
     return [_row("visitors" if i == 0 else "", text) for i, text in enumerate(lines)]
 
@@ -298,15 +298,15 @@ def _classes(mix: Mix) -> list[str]:
 
 
 def _row(label: str, text: str) -> str:
-    """A label and its text, which is not broken before a `%`."""
+    """A label and its text, which is not broken before a `%` or a last figure in brackets."""
     first, later = label.ljust(LABEL), " " * LABEL
     return textwrap.fill(
-        text.replace(" %", "\xa0%"),
+        text.replace(" %", "\xa0%").replace(": 1)", ":\xa01)"),
         WIDTH,
         initial_indent=first,
         subsequent_indent=later,
         break_long_words=False,
-    ).replace("\xa0%", " %")
+    ).replace("\xa0", " ")
 
 
 def _many(number: float, word: str) -> str:

@@ -114,7 +114,7 @@ class Counts:
         idle = max(0.0, self.recorded_s - float(widths.sum()))
         lasted = idle + np.cumsum(widths)
         at = int(np.searchsorted(lasted, share * self.recorded_s * (1.0 - 1e-12)))
-        below = share * self.recorded_s <= idle
+        below = share * self.recorded_s <= idle > 0.0
         return 0.0 if below else float(self.rates[order][min(at, order.size - 1)])
 
     def dispersion(self) -> float | None:
