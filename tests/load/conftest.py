@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.load.answering import CERTIFICATES
+
+from .answering import CERTIFICATES
 
 
 @pytest.fixture

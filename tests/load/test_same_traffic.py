@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.load.answering import http, serving
-from tests.load.sending import sent
-from tests.twin.small import fleet as small_fleet
 
 from seawall.fleet.reader import Fleet
 from seawall.load.compose import Manner, wave_of_fleet
 from seawall.load.target import parse_target, resolve
 from seawall.record.record import Record
 from seawall.twin.simulate import simulate
+
+from ..twin.small import fleet as small_fleet
+from .answering import http, serving
+from .sending import sent
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 CLASSES = {

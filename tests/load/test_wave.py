@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.load.answering import deaf, http, serving, wait_for_end
-from tests.load.sending import clients, kinds, rate_wave, sent, user_wave
 
 from seawall.load.asked import Ask
+
+from .answering import deaf, http, serving, wait_for_end
+from .sending import clients, kinds, rate_wave, sent, user_wave
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 

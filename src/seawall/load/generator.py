@@ -22,6 +22,10 @@ from seawall.traffic.draws import Stream, stream_key
 
 SLICE_SECONDS = 0.05
 """How long the loop runs before it looks for orders."""
+PATIENCE_SECONDS = 0.001
+"""So long an answer may lie unread when something else is due by then."""
+PATIENCE_IN_TURN = 0.2
+"""... times this, where somebody waits for answers before going on."""
 _ROOM = 1 << 19
 """Requests that can be under way or waiting in one generator."""
 _PR_SET_TIMERSLACK = 29
@@ -65,6 +69,8 @@ class Generator:
         self._chunks = self._arrivals()
         state.row["arrivals_done"] = wave.workload.arrivals is None
         state.row["stop_s"] = np.inf
+        waits_for_answers = len(ids) or visitors or wave.workload.visits > 1
+        state.row["patience"] = PATIENCE_SECONDS * (PATIENCE_IN_TURN if waits_for_answers else 1.0)
 
     # ------------------------------------------------------------------------------------------- setting up
 
@@ -198,7 +204,9 @@ class Generator:
                 break
         status["ended_s"] = row["now"]
         if row["tls_error"]:
-            status["trouble"] = tls.tls_error(int(row["tls_error"]), int(row["tls_verify_result"])).encode()[:200]
+            status["trouble"] = tls.tls_error(int(row["tls_error"]), int(row["tls_verify_result"])).encode()[
+                :200
+            ]
         loop.finish(self._state.row)
         status["state"] = DONE
 

@@ -60,6 +60,7 @@ from seawall.load.engine.system import (
     EPOLLOUT,
     EPOLLRDHUP,
     ETIMEDOUT,
+    NO_STAMP,
     clock,
     copy,
     receive_bytes,
@@ -244,8 +245,9 @@ def _receive(s, c, ended, data, stashes, jars, needle, failure):
     while True:
         if x.ssl != 0:
             n = tls_read(x.ssl, data.ctypes.data, RECEIVE_BYTES)
+            stamp = NO_STAMP
         else:
-            n = receive_bytes(x.fd, data.ctypes.data, RECEIVE_BYTES)
+            n, stamp = receive_bytes(s, x.fd, data.ctypes.data, RECEIVE_BYTES)
         if n == AGAIN:
             return
         now = clock(s)
@@ -269,6 +271,8 @@ def _receive(s, c, ended, data, stashes, jars, needle, failure):
             return
         bin_at(s, bin_of(s, now)).received_bytes += n
         q = req_at(s, x.req)
+        if q.started <= stamp < now:
+            now = stamp
         if q.first_byte < 0.0:
             q.first_byte = now
         has_jar = q.user != NOBODY and params_at(s, 0).cookies

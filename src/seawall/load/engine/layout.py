@@ -107,6 +107,13 @@ ADDRESSES = np.dtype([("family", "i8"), ("length", "i8"), ("raw", "u1", (128,))]
 # Linux packs epoll_event on x86-64 alone (include/uapi/linux/eventpoll.h).
 EPOLL_EVENT = np.dtype([("events", "u4"), ("data", "i8")], align=platform.machine() != "x86_64")
 
+MESSAGE = np.dtype(
+    [("name", "i8"), ("name_length", "i8"), ("pieces", "i8"), ("piece_count", "i8"), ("control", "i8"),
+     ("control_length", "i8"), ("flags", "i8"), ("piece", "i8"), ("piece_length", "i8"), ("c_length", "i8"),
+     ("c_level", "i4"), ("c_type", "i4"), ("c_seconds", "i8"), ("c_nanoseconds", "i8"), ("c_more", "i8", (4,))]
+)  # fmt: skip
+"""What recvmsg(2) is given: a msghdr, then its one iovec, then room for control data."""
+
 TABLES = {
     "params": PARAMS,
     "users": USERS,
@@ -128,6 +135,7 @@ TABLES = {
     "clock": np.dtype([("seconds", "i8"), ("nanoseconds", "i8")]),
     "ready": EPOLL_EVENT,
     "interest": EPOLL_EVENT,
+    "message": MESSAGE,
     "option": np.dtype([("value", "i4"), ("length", "i4")]),
     "loop": closed.LOOP,
     "think": sampling.ROW,
@@ -142,7 +150,8 @@ _NUMBERS = (
 )  # fmt: skip
 
 STATE_ROW = np.dtype(
-    [*((name, "f8") for name in ("origin", "now", "stop_s")), *((name, "i8") for name in _NUMBERS),
+    [*((name, "f8") for name in ("origin", "now", "stop_s", "ahead", "patience")), *((name, "i8") for name in _NUMBERS),
      *state_fields(TABLES)]
 )  # fmt: skip
-"""Counters, and where the arrays are. `waiting`: requests of recorded visitors behind an earlier one of theirs."""
+"""Counters, and where the arrays are. `ahead`: of the wall clock before the run's; `patience`: how long an answer may
+lie unread where something else is due so soon; `waiting`: recorded requests behind an earlier one of their visitor."""

@@ -13,7 +13,7 @@ from seawall.load.engine.connections import close, of_event
 from seawall.load.engine.exchange import connect_time_out, happens, time_out
 from seawall.load.engine.layout import C_FREE, NOBODY, PARTING_SECONDS, R_ARRIVALS, R_DONE, R_TIME, USER
 from seawall.load.engine.senders import arrives, goes_on, user_asks
-from seawall.load.engine.system import clock, close_file, open_epoll, ready, wait_events
+from seawall.load.engine.system import clock, close_file, look_at_clocks, open_epoll, ready, wait_events
 from seawall.load.engine.timers import pop, push
 
 _njit: Any = nb.njit
@@ -48,6 +48,7 @@ def finish(s):
 def run(s, until, data, stashes, jars, needle, failure):
     """Run until the time `until`, or until arrivals are wanted, or all is over; which of the R_ it was."""
     par = params_at(s, 0)
+    look_at_clocks(s)
     while True:
         now = clock(s)
         s.now = now

@@ -13,13 +13,17 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from seawall.compiled.functions import inlined, inner
-from seawall.load.engine.access import address_at, clock_at, interest_at, option_at, ready_at
-from seawall.load.engine.layout import ADDRESSES
+from seawall.load.engine.access import address_at, clock_at, interest_at, message_at, option_at, ready_at
+from seawall.load.engine.layout import ADDRESSES, MESSAGE
 
 EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET = 0x1, 0x4, 0x8, 0x10, 0x2000, 1 << 31
 EINTR, EAGAIN, EMFILE, ENFILE, ENOSYS = 4, 11, 24, 23, 38
 EADDRNOTAVAIL, ENOBUFS, ECONNRESET, ETIMEDOUT, ECONNREFUSED, EINPROGRESS = 99, 105, 104, 110, 111, 115
-_CLOCK_MONOTONIC = 1
+_CLOCK_REALTIME, _CLOCK_MONOTONIC = 0, 1
+_SO_TIMESTAMPNS = 35
+_CONTROL_BYTES, _STAMP_BYTES = 64, 32
+_PIECE_OFFSET = (MESSAGE.fields or {})["piece"][1]
+_CONTROL_OFFSET = (MESSAGE.fields or {})["c_length"][1]
 _EPOLL_CTL_ADD = 1
 _SOCK_STREAM, _SOCK_NONBLOCK, _SOCK_CLOEXEC = 1, 0o4000, 0o2000000
 _SOL_SOCKET, _SO_ERROR = 1, 4
@@ -30,6 +34,7 @@ _ADDRESS_BYTES = ADDRESSES.itemsize
 READY = 512
 """Events that are taken at once."""
 
+NO_STAMP = -1e300
 AGAIN, BROKEN = -1, -2
 """What sending and receiving return where nothing was done for now, or for good."""
 
@@ -50,7 +55,8 @@ _connect = _function("connect", _I32(_I32, _PTR, _I32))
 _setsockopt = _function("setsockopt", _I32(_I32, _I32, _I32, _PTR, _I32))
 _getsockopt = _function("getsockopt", _I32(_I32, _I32, _I32, _PTR, _PTR))
 _send = _function("send", _I64(_I32, _PTR, _I64, _I32))
-_recv = _function("recv", _I64(_I32, _PTR, _I64, _I32))
+_recvmsg = _function("recvmsg", _I64(_I32, _PTR, _I32))
+_nanosleep = _function("clock_nanosleep", _I32(_I32, _I32, _PTR, _PTR))
 _close = _function("close", _I32(_I32))
 _memcpy = _function("memcpy", _PTR(_PTR, _PTR, _I64))
 _errno_location = _function("__errno_location", _PTR())
@@ -82,6 +88,15 @@ def clock(s):
 
 
 @inner
+def look_at_clocks(s):
+    """See how far the wall clock is ahead of the run's: the kernel stamps what it receives by the wall clock."""
+    _clock_gettime(_CLOCK_REALTIME, s.a_clock)
+    t = clock_at(s, 0)
+    wall = t.seconds + t.nanoseconds * 1e-9
+    s.ahead = wall - clock(s)
+
+
+@inner
 def open_epoll(s):
     """Make the run's epoll instance; False where Linux has no room for one."""
     s.epoll = _epoll_create1(_SOCK_CLOEXEC)
@@ -98,8 +113,16 @@ def close_file(fd):
 def wait_events(s, seconds):
     """Wait for events on the sockets for so long at most; how many there are.
 
-    epoll_pwait2 (Linux 5.11) waits to the nanosecond; before it, the last part of a millisecond is not slept.
+    What is due within `patience` is slept for without looking: one awakening serves it and the answers that came
+    meanwhile, which the kernel has stamped. epoll_pwait2 (Linux 5.11) waits to the nanosecond; before it, the last
+    part of a millisecond is not slept.
     """
+    if 0.0 < seconds < s.patience:
+        t = clock_at(s, 1)
+        t.seconds = 0
+        t.nanoseconds = int(seconds * 1e9)
+        _nanosleep(_CLOCK_MONOTONIC, 0, s.a_clock + 16, 0)
+        seconds = 0.0
     if seconds <= 0.0:
         return max(0, _epoll_wait(s.epoll, s.a_ready, READY, 0))
     if s.no_pwait2 == 0:
@@ -124,6 +147,7 @@ def open_socket(s, address, data):
         return -errno()
     option_at(s, 0).value = 1
     _setsockopt(fd, _IPPROTO_TCP, _TCP_NODELAY, s.a_option, 4)
+    _setsockopt(fd, _SOL_SOCKET, _SO_TIMESTAMPNS, s.a_option, 4)
     e = interest_at(s, 0)
     e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
     e.data = data
@@ -161,13 +185,29 @@ def send_bytes(fd, address, length):
 
 
 @inlined
-def receive_bytes(fd, address, length):
-    """Bytes received, 0 where the other side has closed, AGAIN, or BROKEN."""
-    n = _recv(fd, address, length, 0)
-    if n >= 0:
-        return n
+def receive_bytes(s, fd, address, length):
+    """Bytes received, 0 where the other side has closed, AGAIN, or BROKEN; then, when the last of them came.
+
+    That is the kernel's own stamp (SO_TIMESTAMPNS; tcp_recvmsg gives it with the data), so that an answer counts as
+    come when it came, not when this process had a turn to look. Without a stamp it is a time before all times.
+    """
+    m = message_at(s, 0)
+    m.piece = address
+    m.piece_length = length
+    m.pieces = s.a_message + _PIECE_OFFSET
+    m.piece_count = 1
+    m.control = s.a_message + _CONTROL_OFFSET
+    m.control_length = _CONTROL_BYTES
+    m.flags = 0
+    n = _recvmsg(fd, s.a_message, 0)
+    if n > 0:
+        if m.control_length >= _STAMP_BYTES and m.c_level == _SOL_SOCKET and m.c_type == _SO_TIMESTAMPNS:
+            return n, m.c_seconds + m.c_nanoseconds * 1e-9 - s.ahead
+        return n, NO_STAMP
+    if n == 0:
+        return n, NO_STAMP
     e = errno()
-    return AGAIN if e == EAGAIN or e == EINTR else BROKEN
+    return AGAIN if e == EAGAIN or e == EINTR else BROKEN, NO_STAMP
 
 
 @inlined
