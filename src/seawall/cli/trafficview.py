@@ -21,7 +21,7 @@ CHART_ROWS = 6
 CHART_COLUMNS = 66
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SHADE = "░"
-PLAIN_BLOCKS = "    #####"
+PLAIN_BLOCKS = " ___#####"
 PLAIN_SHADE = "."
 _NAMED_STATUSES = 3
 
@@ -68,7 +68,12 @@ class Clock:
 
 def rate_text(rate: float) -> str:
     """`61.4/s`; three digits."""
-    return f"{words.count(float(f'{rate:.3g}'))}/s"
+    return f"{_three(rate)}/s"
+
+
+def _three(number: float) -> str:
+    """A number to three digits, as people write it."""
+    return words.count(float(f"{number:.3g}"))
 
 
 def share_text(share: float) -> str:
@@ -215,9 +220,9 @@ def _bursts(found: Profile, clock: Clock) -> list[str]:
     lines = []
     if bursts.dispersion is not None:
         step = "second" if found.step_s == 1.0 else span_text(found.step_s)
-        text = f"index of dispersion by {step} {bursts.dispersion:.3g}"
+        text = f"index of dispersion by {step} {_three(bursts.dispersion)}"
         if bursts.within_minute is not None:
-            text += f", within minutes {bursts.within_minute:.3g}"
+            text += f", within minutes {_three(bursts.within_minute)}"
         lines.append(f"{text} (Poisson: 1)")
     lines.append(_rise(bursts.rise, clock))
     lines.append(_wave(bursts.wave, bursts.more_waves, clock))
@@ -248,11 +253,11 @@ def _wave(wave: Wave | None, more: int, clock: Clock) -> str:
 
 def _visitors(found: Visitors, clock: Clock) -> list[str]:
     visits = _many(found.visits, "visit")
-    gap = "" if found.between_requests_s is None else f", {found.between_requests_s:.3g} s apart (median)"
-    mean = words.count(float(f"{found.at_once_mean:.3g}"))
+    gap = "" if found.between_requests_s is None else f", {_three(found.between_requests_s)} s apart (median)"
+    mean = _three(found.at_once_mean)
     single = share_text(found.single_visitors) if found.single_visitors else "none"
     lines = [
-        f"{words.count(found.visitors)} in {visits}: {found.requests_per_visit:.3g} requests each{gap}",
+        f"{words.count(found.visitors)} in {visits}: {_three(found.requests_per_visit)} requests each{gap}",
         f"at once, within 60 s of a request: mean {mean}, peak {words.count(found.at_once_peak)} "
         f"({clock.at(found.at_once_peak_s)})",
         f"{single} made one request alone; the busiest made {share_text(found.largest_share)} of all",
