@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twin.small import fleet as small_fleet
 
 from seawall.fleet.reader import Fleet
 from seawall.load.compose import Manner, wave_of_fleet
@@ -12,7 +13,6 @@ from seawall.load.target import parse_target, resolve
 from seawall.record.record import Record
 from seawall.twin.simulate import simulate
 
-from ..twin.small import fleet as small_fleet
 from .answering import http, serving
 from .sending import sent
 
