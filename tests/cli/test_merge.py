@@ -87,7 +87,12 @@ def test_the_json_is_that_of_a_wave(merge: Merge, tmp_path: Path) -> None:
 def test_a_void_wave_has_no_verdict(merge: Merge, tmp_path: Path) -> None:
     done = merge(*parts(tmp_path, LATE), "--expect", "served > 1%")
     assert done.code == 3
-    assert "VOID" in done.out and "the generator itself was" in " ".join(done.out.split())
+    assert (
+        "VOID" in done.out
+        and "void (100 %)" in done.out
+        and "✗" in done.out
+        and "the generator itself was" in " ".join(done.out.split())
+    )
 
 
 def test_what_is_no_wave_is_refused_with_its_folder(merge: Merge, tmp_path: Path) -> None:
@@ -104,3 +109,19 @@ def test_what_is_no_wave_is_refused_with_its_folder(merge: Merge, tmp_path: Path
     assert merge().code == 2
     assert "not an expectation" in merge(*folders, "--expect", "fast").err
     assert "this run has no nodes" in merge(*folders, "--expect", "nodes < 3").err
+
+
+def test_failures_are_told_by_kind(merge: Merge, tmp_path: Path) -> None:
+    out = merge(*parts(tmp_path, BROKEN)).out
+    lines = {" ".join(line.split()[:-1]): line.split()[-1] for line in out.splitlines() if line[:29].strip()}
+    assert (lines["failed"], lines["5xx"], lines["reset"]) == ("1,649", "1,290", "359")
+    assert (lines["timed out"], lines["read time-out"], lines["refused"]) == ("7,124", "7,124", "1,593")
+    assert "wrong body" not in out and "pods" not in out
+    assert "first cause: 1:35 target: answers did not come in time" in out
+
+
+def test_what_is_to_be_borne_in_mind_is_below(merge: Merge, tmp_path: Path) -> None:
+    out = merge(*parts(tmp_path, CALM, interrupted_s=70.0, warnings=["few local ports"])).out
+    assert "mind:" in out and "  interrupted after 1:10" in out and "  few local ports" in out
+    alone = merge(*parts(tmp_path / "alone", CALM)[:1], "--allow-missing").out
+    assert "parts 2 and 3 of 3 are missing" in " ".join(alone.split())

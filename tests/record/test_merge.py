@@ -173,6 +173,8 @@ def test_the_lateness_of_all_requests_decides_whether_the_wave_is_void() -> None
     assert verdict(mixed).stands is None
     good = merge([Part(wave(part=(i, 3))) for i in (1, 2, 3)]).record
     assert good.description["void"] is None and verdict(good).stands is True
+    strict = merge([Part(wave(part=(i, 3))) for i in (1, 2, 3)], asked_p99_s=[0.004]).record
+    assert strict.description["generator"]["lateness_limit_ms"] == 0.2 and verdict(strict).stands is None
     figures = verdict(good).generator
     assert figures is not None
     assert (figures["processes"], figures["most_connections"], figures["limit_ms"]) == (6, 300, 5.0)

@@ -22,6 +22,7 @@ from seawall.record.report import report, write_report
 from seawall.record.verdict import verdict
 
 from .sample import ALL, DEFAULT, TUNED, sample, tiny
+from .waves import BROKEN, LATE, wave
 
 VOID = {"meta", "line", "path", "input", "br", "link", "img"}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -230,9 +231,10 @@ def opened(path: Path, profile: Path) -> tuple[str, str]:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_it_runs_in_a_browser_without_a_word_on_its_console(three: list[Record], tmp_path: Path) -> None:
-    """All charts are drawn: for three variants, and for a run of which nothing was answered."""
+    """All charts are drawn: for three variants, for a run of which nothing was answered, and for waves."""
     empty = tiny([0, 0, 0], [0, 0, 0])
-    for name, records in (("three", three), ("empty", [empty, tiny([5], [0])])):
+    pages = {"three": three, "empty": [empty, tiny([5], [0])], "waves": [wave(BROKEN), wave(LATE)]}
+    for name, records in pages.items():
         path = write_report(tmp_path / f"{name}.html", records)
         dom, said = opened(path, tmp_path / f"profile-{name}")
         assert said == ""

@@ -51,14 +51,14 @@ def command(
       3    there is no verdict: the generators were too late, or nothing was sent
     """
     from seawall.cli.simulate import check_places
-    from seawall.record.expectation import parse_expectation
+    from seawall.record.expectation import expected_p99_s, parse_expectation
     from seawall.record.merge import merge
     from seawall.record.record import write
     from seawall.record.verdict import verdict
 
     expectations = [parse_expectation(line) for line in lines]
     check_places(folder, page)
-    merged = merge(_parts(folders), allow_missing=allow_missing)
+    merged = merge(_parts(folders), allow_missing=allow_missing, asked_p99_s=expected_p99_s(expectations))
     judged = verdict(merged.record, expectations)
     if folder is not None:
         write(merged.record, folder / merged.record.name, wallclock=merged.wallclock)

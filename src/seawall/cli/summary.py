@@ -116,11 +116,12 @@ def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
     yield "cost at peak", [_per(words.money(c["per_hour_at_peak"], c["currency"]), "/h") for c in costs]
     yield "a user, a month", [words.money(c["per_concurrent_user_month"], c["currency"]) for c in costs]
     for i, expected in enumerate(verdicts[0].expectations):
-        cells = [("met" if v.expectations[i].met else "MISSED", v.expectations[i].actual) for v in verdicts]
-        yield (
-            expected.name,
-            [f"{word} ({words.objective_value(expected.name, actual)})" for word, actual in cells],
-        )
+        yield expected.name, [_expected(v, v.expectations[i]) for v in verdicts]
+
+
+def _expected(verdict: Verdict, expected: Objective) -> str:
+    word = "void" if verdict.void is not None else "met" if expected.met else "MISSED"
+    return f"{word} ({words.objective_value(expected.name, expected.actual)})"
 
 
 def _outcomes(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,11 @@ def _compare(op: str, actual: float, target: float) -> bool:
     if abs(actual - target) <= 1e-12 * max(1.0, abs(target)):
         actual = target
     return _OPERATORS[op](actual, target)
+
+
+def expected_p99_s(expectations: Iterable[Expectation]) -> list[float]:
+    """Every bound that is set on the p99 of the latency, in seconds: what a generator's lateness is held to."""
+    return [e.target / 1e3 for e in expectations if e.subject == "p99" and e.op in ("<", "<=")]
 
 
 def parse_expectation(text: str) -> Expectation:

@@ -75,7 +75,7 @@ def card(number: int, record: Record, verdict: Verdict) -> str:
     sent = verdict.requests["sent"]
     worst = next(o for o in verdict.objectives if o.name == "served_worst_60s")
     return f"""
-<article class="card {look(number)}" data-variant="{number}" aria-label="Verdict on {escape(verdict.name)}">
+<article class="card {look(number)} {css}-card" data-variant="{number}" aria-label="Verdict on {escape(verdict.name)}">
   <header>
     <button type="button" class="toggle" data-toggle="{number}" aria-pressed="true"
       title="Show or hide in the charts">{_swatch(number)}<span>{escape(verdict.name)}</span></button>
@@ -163,7 +163,7 @@ def _generator_figures(verdict: Verdict) -> list[tuple[str, str]]:
     rows.append(("received", words.size(verdict.counts.get("received_bytes"))))
     told = verdict.generator or {}
     late, limit = words.milliseconds(told.get("lateness_p99_ms")), words.milliseconds(told.get("limit_ms"))
-    rows.append(("generator late, p99", late if limit == words.NONE else f"{late} of {limit}"))
+    rows.append(("generator late, p99", late if limit == words.NONE else f"{late} (at most {limit})"))
     return rows
 
 
@@ -231,11 +231,13 @@ def objectives_table(verdicts: Sequence[Verdict]) -> str:
             "≥ " if name.startswith("served_") or name == "served" else "≤ " if name.endswith("_ms") else ""
         )
         row = [escape(words.objective_name(name)), sign + " / ".join(sorted(targets))]
-        for o in of:
+        for o, v in zip(of, verdicts, strict=True):
             if o is None:
                 row.append(words.NONE)
                 continue
             mark = '<b class="met">✓ met</b>' if o.met else '<b class="missed">✕ missed</b>'
+            if v.void is not None:
+                mark = '<b class="proves-nothing">! void</b>'
             row.append(f"{words.objective_value(name, o.actual)} {mark}")
         rows.append(row)
     return _table("Objectives", ["objective", "target", *_variant_head(verdicts)], rows)

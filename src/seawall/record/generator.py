@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,16 @@ from numpy.typing import NDArray
 from seawall.record import words
 from seawall.record.histogram import percentile
 from seawall.record.record import Record
+
+LATEST_SECONDS = 0.005
+"""A generator whose own lateness has a p99 above this measures itself, whatever is asked ..."""
+LATEST_SHARE = 0.05
+"""... and so does one above this share of the p99 that is asked for."""
+
+
+def limit_s(asked_p99_s: Sequence[float]) -> float:
+    """How late a generator may be at its p99 for its figures to hold, by all bounds that are set on the p99."""
+    return min([LATEST_SECONDS, *(LATEST_SHARE * p99 for p99 in asked_p99_s)])
 
 
 def lateness_by_bin(lateness: NDArray[np.uint32]) -> NDArray[np.float64]:

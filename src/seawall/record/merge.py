@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from seawall.fleet.errors import InputError
 from seawall.fleet.units import shown
 from seawall.record import clocks, failures, words
 from seawall.record.conservation import check_conservation
-from seawall.record.generator import lateness_by_bin, lateness_ms, void
+from seawall.record.generator import lateness_by_bin, lateness_ms, limit_s, void
 from seawall.record.histogram import BUCKETS
 from seawall.record.record import Event, Record, Wallclock
 from seawall.record.vocabulary import COLUMNS, FAILURES, KINDS, TOTALS, By
@@ -54,11 +54,13 @@ class Merged:
     """Sentences for people; they are among the wall clock's facts as figures (`clocks`)."""
 
 
-def merge(parts: Iterable[Part], *, allow_missing: bool = False) -> Merged:
+def merge(parts: Iterable[Part], *, allow_missing: bool = False, asked_p99_s: Sequence[float] = ()) -> Merged:
     """One record from those of a wave's parts, taken one after the other and never held all at once.
 
     The same in any order and any grouping. InputError where they are not parts of one wave, where one comes
     twice, or where one is missing and `allow_missing` is not set: then the record has a warning instead.
+    `asked_p99_s` are bounds on the p99 that the parts did not know of, in seconds: the generators' lateness is
+    held to them too.
     """
     whole: _Whole | None = None
     for part in parts:
@@ -76,7 +78,7 @@ def merge(parts: Iterable[Part], *, allow_missing: bool = False) -> Merged:
             f"{named} of {whole.of} {'is' if len(missing) == 1 else 'are'} missing; name their folders too, or "
             "write --allow-missing to judge what the others sent"
         )
-    return whole.merged(missing)
+    return whole.merged(missing, limit_s(asked_p99_s) * 1e3)
 
 
 def _check(part: Part) -> None:
@@ -164,7 +166,7 @@ class _Whole:
             raise InputError(f"part {twice[0]} of {of} comes twice: it is in {before} too", file=source)
         return facts
 
-    def merged(self, missing: list[int]) -> Merged:
+    def merged(self, missing: list[int], limit_ms: float) -> Merged:
         facts = dict(sorted(self.facts.items()))
         series = {name: self._series[name] for name in COLUMNS if name in self._series}
         histograms = dict(sorted(self._histograms.items()))
@@ -182,7 +184,7 @@ class _Whole:
             per_class={name: _in_order(totals) for name, totals in sorted(self._per_class.items())},
             histograms=histograms,
         )
-        record.description.update(_generator(record, facts))
+        record.description.update(_generator(record, facts, limit_ms))
         wallclock = clocks.wallclock(self._wallclocks, timing, self._totals.get("attempts", 0))
         return Merged(record, wallclock, timing.said)
 
@@ -291,7 +293,7 @@ def _known(facts: Facts, key: str) -> list[Any]:
     return [own[key] for own in facts.values() if own.get(key) is not None]
 
 
-def _generator(record: Record, facts: Facts) -> dict[str, Any]:
+def _generator(record: Record, facts: Facts, limit_ms: float) -> dict[str, Any]:
     """`generator` and `void` of the whole: the lateness of all requests together, held to the strictest limit."""
     told = _known(facts, "generator")
     keys = dict.fromkeys(key for own in told for key in own)
@@ -303,9 +305,9 @@ def _generator(record: Record, facts: Facts) -> dict[str, Any]:
             "lateness_p50_ms": lateness_ms(record, 0.50),
             "lateness_p99_ms": lateness_ms(record, 0.99),
         }
-        limit = whole.get("lateness_limit_ms")
-        if limit is not None:
-            reason = void(record.histograms["lateness"], limit)
+        limits = (limit_ms, whole.get("lateness_limit_ms"))
+        limit = whole["lateness_limit_ms"] = round(min(ms for ms in limits if ms is not None), 3)
+        reason = void(record.histograms["lateness"], limit)
     return {"generator": whole, "void": reason} if whole else {"void": reason}
 
 

@@ -106,8 +106,8 @@ FAILURES: dict[str, str] = {
 
 HISTOGRAMS: dict[str, str] = {
     "lateness": "sent - when it could be sent at the earliest, of all requests sent: the generator's own lateness",
-    "first_byte": "first byte of the answer - sent (its last try), of the answered requests",
-    "service": "done - sent (its last try), of the answered requests",
+    "first_byte": "first byte of the answer - sent (the first try), of the answered requests",
+    "service": "done - sent (the first try), of the answered requests",
 }
 """Histograms that a record may hold beside that of the latencies, by the bin of the intended time."""
 

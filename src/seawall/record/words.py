@@ -76,7 +76,7 @@ def size(value: float | None) -> str:
     """`153 MB`, `4.2 kB`: decimal units, as networks count."""
     if value is None:
         return NONE
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= 0.9995 * factor:
             return f"{value / factor:.3g} {unit}"
     return f"{value:.0f} B"

@@ -167,7 +167,7 @@
     return {
       width,
       height: width < 460 ? 200 : 230,
-      padding: [10, 8, 0, 0],
+      padding: [10, 16, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: "seawall", setSeries: false }, drag: { x: true, y: false, dist: 6 }, points: { size: 7 } },
       scales: { x: { time: false }, y: { distr: chart.log ? 3 : 1, range: rangeOf(chart, bounds) } },
