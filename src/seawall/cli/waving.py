@@ -16,6 +16,7 @@ from seawall.cli.ending import Code, NoVerdictError
 from seawall.cli.live import Live, Stopper
 from seawall.cli.recordings import read_logs, start_of
 from seawall.cli.simulate import check_places, print_json, print_text, say, warn
+from seawall.fleet.distribution import Distribution, parse_distribution
 from seawall.fleet.errors import InputError
 from seawall.fleet.model import ArrivalRate, Clients, Recorded, Retries, Traffic, Users
 from seawall.fleet.reader import Fleet, complete
@@ -338,8 +339,6 @@ def _traffic(options: Options) -> tuple[Traffic, Recording | None]:
 
 
 def _users(options: Options) -> Users | None:
-    from seawall.fleet.distribution import constant
-
     if options.users is None:
         for name in ("pace", "think", "jitter"):
             if getattr(options, name) is not None:
@@ -351,13 +350,17 @@ def _users(options: Options) -> Users | None:
         raise InputError(
             "--users needs either --pace (one request in so much time) or --think (after each answer)"
         )
-    waits = None
-    if think is not None:
-        try:
-            waits = constant(parse_seconds(think))
-        except ValueError as error:
-            raise InputError(f"--think: {error}") from error
+    waits = None if think is None else _think(think)
     return Users(count=options.users, pace=pace, think=waits, jitter=_share("--jitter", options.jitter, 0.1))
+
+
+def _think(text: str) -> Distribution:
+    """`5s`, or `exponential 5s` for its mean."""
+    word, blank, rest = text.strip().partition(" ")
+    try:
+        return parse_distribution({word: rest} if blank and word == "exponential" else text, parse_seconds)
+    except ValueError as error:
+        raise InputError(f"--think: {error}; write 5s, or exponential 5s") from error
 
 
 def _arrivals(options: Options, rate: str) -> ArrivalRate:

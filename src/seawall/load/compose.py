@@ -57,10 +57,11 @@ def wave_of_fleet(fleet: Fleet, target: Target, manner: Manner) -> Wave:
     work = workload(fleet, manner.seed)
     warnings: list[str] = []
     asks: list[Ask] = []
+    found_asks: list[Ask] = []
     places: NDArray[np.int32] | None = None
     if work.recording is not None and work.recording.log is not None:
-        asks, places = _recorded_asks(work.recording, manner)
-    else:
+        found_asks, places = _recorded_asks(work.recording, manner)
+    if places is None or fleet.file.traffic.users is not None:
         for number, (name, request_class) in enumerate(requests.items()):
             found = _asks_of_class(fleet, name, number, request_class, target)
             if not found:
@@ -85,6 +86,7 @@ def wave_of_fleet(fleet: Fleet, target: Target, manner: Manner) -> Wave:
             shares=tuple(shares),
             asks=tuple(asks),
             seed=manner.seed,
+            recorded_asks=tuple(found_asks),
             ask_of_record=places,
             variant=fleet.variant,
             objectives={"served": objectives.served, "latency": dict(objectives.latency)},
@@ -101,7 +103,7 @@ def wave_of_traffic(
     work = workload_of(traffic, manner.seed, read, _blame)
     classes: tuple[str, ...] = ("requests",)
     shares: tuple[float, ...] = (1.0,)
-    asks: list[Ask] = [ask]
+    asks: list[Ask] = []
     places: NDArray[np.int32] | None = None
     if work.recording is not None and work.recording.log is not None:
         recording = with_classes(work.recording, manner.redact)
@@ -118,8 +120,9 @@ def wave_of_traffic(
             workload=work,
             classes=classes,
             shares=shares,
-            asks=tuple(asks),
+            asks=(ask,),
             seed=manner.seed,
+            recorded_asks=tuple(asks),
             ask_of_record=places,
         ),
         manner,
@@ -127,7 +130,7 @@ def wave_of_traffic(
 
 
 def _wave(wave: Wave, manner: Manner) -> Wave:
-    if not wave.asks:
+    if not wave.asks and not wave.recorded_asks:
         raise InputError(
             f"no recorded request is left to send: only {', '.join(manner.methods)} are sent; add --methods"
         )
@@ -221,7 +224,7 @@ def _recorded_asks(recording: Recording, manner: Manner) -> tuple[list[Ask], NDA
                 rewritten(log.paths[path], manner.rewrites),
                 () if more is None else more.headers,
                 b"" if more is None else more.body,
-                max(0, cls),
+                cls,
             )
         )
     return asks, places

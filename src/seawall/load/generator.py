@@ -41,7 +41,7 @@ class Generator:
         visitors = -(-wave.sessions // lanes)
         users = max(1, len(ids) + visitors)
         slab = Slab(wave.target.authority, wave.headers)
-        for ask in wave.asks:
+        for ask in (*wave.asks, *wave.recorded_asks):
             slab.add(ask)
         asked = slab.tables()
         sizes = dict.fromkeys(layout.TABLES, 1) | {
@@ -152,7 +152,8 @@ class Generator:
         if wave.ask_of_record is None or chunk.records is None:
             rows["target"] = rows["user"] = layout.NOBODY
             return np.ascontiguousarray(rows[rows["n"] % self._lanes == self._lane])
-        rows["target"] = wave.ask_of_record[chunk.records]
+        place = wave.ask_of_record[chunk.records]
+        rows["target"] = np.where(place == SKIPPED, SKIPPED, len(wave.asks) + place)
         # What is not sent again has no class to be drawn: it does not come at all.
         mine = chunk.sessions % self._lanes == self._lane
         self._tally.status["left_out"] += int((mine & (rows["target"] == SKIPPED)).sum())

@@ -28,9 +28,9 @@ _MOST_BINS = 7200
 class Wave:
     """Everything that is decided before the first request.
 
-    `asks` are what can be asked for, sorted by class; `shares` the classes' weights, for requests that have no
-    class of their own. For a recording, `ask_of_record` holds for each of its rows the number of its ask, or
-    SKIPPED; otherwise it is None.
+    `asks` are what the classes ask for, sorted by class; `shares` the classes' weights, for requests that have no
+    class of their own. For a recording, `recorded_asks` are what it asks for, each thing once, and `ask_of_record`
+    holds for each of its rows the place of its ask in them, or SKIPPED; otherwise it is None.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Wave:
     shares: tuple[float, ...]
     asks: tuple[Ask, ...]
     seed: int
+    recorded_asks: tuple[Ask, ...] = ()
     ask_of_record: NDArray[np.int32] | None = None
     headers: Headers = ()
     expect_body: bytes = b""
@@ -112,7 +113,10 @@ class Wave:
         facts = {
             "traffic": self.traffic.model_dump(mode="json", by_alias=True),
             "seed": self.seed,
-            "asks": [[a.method, a.path, list(map(list, a.headers)), a.body.hex(), a.cls] for a in self.asks],
+            "asks": [
+                [a.method, a.path, list(map(list, a.headers)), a.body.hex(), a.cls]
+                for a in (*self.asks, *self.recorded_asks)
+            ],
             "shares": list(self.shares),
             "parts": self.part[1],
             "target": [self.target.scheme, self.target.host, self.target.port],
