@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from seawall.compiled.functions import inlined, inner
 from seawall.load.engine.access import address_at, clock_at, interest_at, message_at, option_at, ready_at
-from seawall.load.engine.layout import ADDRESSES, MESSAGE
+from seawall.load.engine.layout import ADDRESSES
 
 EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET = 0x1, 0x4, 0x8, 0x10, 0x2000, 1 << 31
 EINTR, EAGAIN, EMFILE, ENFILE, ENOSYS = 4, 11, 24, 23, 38
