@@ -101,6 +101,29 @@ def test_the_chart_is_high_where_the_wave_is(folder: Path) -> None:
     )
 
 
+LINE = '192.0.2.1 - - [{}:10:05:03 +0000] "GET /a HTTP/1.1" 200 5 "-" "x"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LINE.format("17/May/2015"), "1 request in 1 s"),
+        (LINE.format("17/May/2015") * 3 + LINE.format("18/May/2015"), "4 requests in 1 d"),
+        (LINE.format("01/Jan/1970") + LINE.format("17/May/2015") * 50, "peak 50/s (17 May 2015 10:05:03)"),
+        ("t,rate\n0,0\n1,0\n", "nothing came"),
+        ("t,rate\n0,5\n", 'rate: "5/s for 1s"'),
+        ("t,rate\n0,0.01\n1e9,7e6\n", "7,000,000/s"),
+    ],
+)
+def test_odd_recordings_are_told_as_they_are(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / ("odd.csv" if text.startswith("t,") else "odd.log")
+    path.write_text(text)
+    shown = ask("traffic", path).stdout
+    assert said in shown
+    assert "no wave" in shown
+    assert "nan" not in shown
+
+
 def test_a_terminal_without_the_blocks_gets_plain_characters(folder: Path) -> None:
     done = subprocess.run(
         [*SEAWALL, "traffic", "access.log"],
@@ -310,3 +333,28 @@ def test_a_clock_says_the_date_where_there_is_more_than_one() -> None:
     assert Clock(start, 600.0, dated=True).at(0.0) == "17 May 2015 10:05:00 UTC"
     assert Clock(None, 600.0).at(63.0) == "1:03"
     assert Clock(1e18, 600.0).at(63.0) == "1:03"
+
+
+# ------------------------------------------------------------------------------------------------- the page about it
+
+PAGE = (DATA.parent.parent / "docs" / "how-to" / "look-at-recorded-traffic.md").read_text(encoding="utf-8")
+
+
+def shown_blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_shows_what_one_sees(folder: Path) -> None:
+    screen, _, described = shown_blocks("text")
+    shown = ask("traffic", "access.log").stdout
+    assert shown.startswith(screen)
+    assert described in shown
+
+
+def test_the_commands_on_the_page_run(folder: Path) -> None:
+    shutil.copy(LOG, "access.log")
+    commands = re.findall(r"^\$ (.*)", "".join(shown_blocks("console")), re.MULTILINE)
+    assert len(commands) >= 5
+    script = "\n".join(["set -e", f'seawall() {{ {" ".join(SEAWALL)} "$@"; }}', *commands])
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr

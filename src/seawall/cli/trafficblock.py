@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seawall.cli.trafficview import Clock, rate_text, span_text
+from seawall.cli.trafficview import Clock, many, rate_text, span_text
 from seawall.fleet.initial_text import scalar
 from seawall.fleet.units import format_seconds
-from seawall.record import words
 from seawall.traffic.described import described
 from seawall.traffic.patterns import OTHER
 from seawall.traffic.profile import ClassMix, Part, Profile
@@ -78,7 +77,7 @@ def _class(found: ClassMix) -> tuple[str, dict[str, str]]:
 
 def _what(found: Profile, part: Part) -> str:
     """Which part it is, in words."""
-    where = f"{words.count(round(part.requests))} requests of {span_text(part.seconds)}"
+    where = f"{many(round(part.requests), 'request')} of {span_text(part.seconds)}"
     mean = f"{rate_text(part.rate)} on average"
     if part.seconds >= found.seconds:
         return f"all of the recording: {where}, {mean}"

@@ -24,6 +24,7 @@ SHADE = "░"
 PLAIN_BLOCKS = " ___#####"
 PLAIN_SHADE = "."
 _NAMED_STATUSES = 3
+_YEAR = 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,21 @@ class Clock:
         time = f"{when:%H:%M:%S}"
         if self.dated:
             return f"{when.day} {when:%b %Y} {time} UTC"
-        return f"{when.day} {when:%b} {time}" if self._days() else time
+        return f"{self._day(when)} {time}" if self._days() else time
 
     def short(self, s: float) -> str:
         """The same for a chart's axis: without seconds where they say nothing."""
         when = self._when(s)
         if when is None:
             return words.clock(s)
+        if self.seconds >= _YEAR:
+            return self._day(when)
         time = f"{when:%H:%M}" if self.seconds >= 1200.0 else f"{when:%H:%M:%S}"
-        return f"{when.day} {when:%b} {time}" if self._days() else time
+        return f"{self._day(when)} {time}" if self._days() else time
+
+    def _day(self, when: datetime) -> str:
+        """`18 May`; with the year where the recording is so long that it takes one."""
+        return f"{when.day} {when:%b %Y}" if self.seconds >= _YEAR else f"{when.day} {when:%b}"
 
     def _when(self, s: float) -> datetime | None:
         if self.origin is None:
@@ -74,6 +81,11 @@ def rate_text(rate: float) -> str:
 def _three(number: float) -> str:
     """A number to three digits, as people write it."""
     return words.count(float(f"{number:.3g}"))
+
+
+def many(number: float, word: str) -> str:
+    """`1 request`, `3.1 requests`, `10,000 requests`."""
+    return f"{words.count(number)} {word if number == 1 else word + 's'}"
 
 
 def share_text(share: float) -> str:
@@ -129,10 +141,10 @@ def view(found: Profile, *, plain: bool = False) -> str:
 
 def _heading(found: Profile) -> str:
     clock = Clock(found.origin, found.seconds, dated=True)
-    requests = _many(found.requests, "request")
+    requests = many(round(found.requests), "request")
     name = click.style("".join(c if c.isprintable() else "?" for c in found.source), bold=True)
     lines = [f"{name} · {requests} in {span_text(found.seconds)}"]
-    read = f"{words.count(found.lines)} {'lines' if found.kind == 'accesslog' else 'rows'}"
+    read = many(found.lines, "line" if found.kind == "accesslog" else "row")
     if found.kind == "accesslog":
         read += f", {words.count(found.damaged)} damaged"
     if found.without_request:
@@ -252,12 +264,13 @@ def _wave(wave: Wave | None, more: int, clock: Clock) -> str:
 
 
 def _visitors(found: Visitors, clock: Clock) -> list[str]:
-    visits = _many(found.visits, "visit")
+    visits = many(found.visits, "visit")
     gap = "" if found.between_requests_s is None else f", {_three(found.between_requests_s)} s apart (median)"
     mean = _three(found.at_once_mean)
+    requests = many(float(f"{found.requests_per_visit:.3g}"), "request")
     single = share_text(found.single_visitors) if found.single_visitors else "none"
     lines = [
-        f"{words.count(found.visitors)} in {visits}: {_three(found.requests_per_visit)} requests each{gap}",
+        f"{words.count(found.visitors)} in {visits}: {requests} each{gap}",
         f"at once, within 60 s of a request: mean {mean}, peak {words.count(found.at_once_peak)} "
         f"({clock.at(found.at_once_peak_s)})",
         f"{single} made one request alone; the busiest made {share_text(found.largest_share)} of all",
@@ -312,12 +325,6 @@ def _row(label: str, text: str) -> str:
         subsequent_indent=later,
         break_long_words=False,
     ).replace("\xa0", " ")
-
-
-def _many(number: float, word: str) -> str:
-    """`1 request`, `10,000 requests`."""
-    whole = round(number)
-    return f"{words.count(whole)} {word if whole == 1 else word + 's'}"
 
 
 def _cut(text: str, width: int) -> str:

@@ -45,6 +45,8 @@ class _Seen:
     def columns(self, corners: list[_Corner]) -> Floats:
         """The columns of a line with these corners, shape (n, 2 + corners)."""
         middle = 0.5 * (self.edges[1:] + self.edges[:-1])
+        if middle.size == 1:  # one piece tells no slope
+            middle = np.zeros(1)
         return np.column_stack((np.ones(middle.size), middle, *(self.column(c) for c in corners)))
 
     def fit(self, corners: list[_Corner]) -> tuple[float, Floats]:

@@ -150,7 +150,7 @@ def _fits(wave: Wave, rates: Floats) -> bool:
 
 def _wave(rates: Floats, peak: int, step: float, offset: float) -> Wave | None:
     top, base = float(rates[peak]), float(np.nanmedian(rates))
-    if top < TWICE * base or (top - base) * step < SIGMAS * math.sqrt(top * step):
+    if top <= 0.0 or top < TWICE * base or (top - base) * step < SIGMAS * math.sqrt(top * step):
         return None
     calm = base + max(CALM * (top - base), 2.0 * math.sqrt(base / step))
     before, after = rates[:peak][::-1], rates[peak + 1 :]
