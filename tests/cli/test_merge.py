@@ -87,12 +87,8 @@ def test_the_json_is_that_of_a_wave(merge: Merge, tmp_path: Path) -> None:
 def test_a_void_wave_has_no_verdict(merge: Merge, tmp_path: Path) -> None:
     done = merge(*parts(tmp_path, LATE), "--expect", "served > 1%")
     assert done.code == 3
-    assert (
-        "VOID" in done.out
-        and "void (100 %)" in done.out
-        and "✗" in done.out
-        and "the generator itself was" in " ".join(done.out.split())
-    )
+    assert "VOID: the generator itself was" in done.out
+    assert "void (100 %)" in done.out and "✗" in done.out
 
 
 def test_what_is_no_wave_is_refused_with_its_folder(merge: Merge, tmp_path: Path) -> None:

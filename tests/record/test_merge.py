@@ -118,6 +118,20 @@ def test_order_and_grouping_make_no_difference(given: tuple[Record, list[Part]],
     same(merge(shuffled), at_once)
 
 
+def test_a_storm_in_parts_is_the_storm() -> None:
+    """Sums of latencies that no binary fraction holds are the same in any order too, and right to a nanosecond."""
+    whole, parts = wave(BROKEN), [Part(wave(BROKEN, part=(i, 5))) for i in range(1, 6)]
+    merged = merge(parts).record
+    assert {name: values.tolist() for name, values in merged.series.items()} == {
+        name: values.tolist() for name, values in whole.series.items()
+    }
+    assert np.array_equal(merged.latency, whole.latency)
+    assert merged.latency_sum_s == pytest.approx(whole.latency_sum_s, abs=5e-9)
+    for order in ((4, 0, 3, 1, 2), (2, 1, 4, 3, 0)):
+        other = merge(parts[i] for i in order).record
+        assert other.latency_sum_s.tobytes() == merged.latency_sum_s.tobytes()
+
+
 def test_nothing_of_a_part_is_changed_by_merging() -> None:
     parts = [Part(wave(BROKEN, part=(i, 2))) for i in (1, 2)]
     before = [pieces(part.record) for part in parts]
@@ -297,6 +311,13 @@ def test_records_that_cannot_be_added_are_refused() -> None:
     wrong = replace(fleet, totals=fleet.totals | {"failed_5xx": 3})
     assert "do not add up" in refused(wrong)
     assert "no part 3 of 2" in refused(_numbered(3, 2))
+
+
+@pytest.mark.parametrize(
+    "told", [{"part": "3/8"}, {"part": [1]}, {"merged": {"of": 2}}, {"merged": {"parts": [], "of": 1}}]
+)
+def test_a_part_that_does_not_say_which_it_is_is_refused(told: dict[str, Any]) -> None:
+    assert "does not say which part" in refused(wave(**told))
 
 
 def _numbered(part: int, of: int) -> Record:

@@ -99,10 +99,11 @@ def _starts(wallclocks: ByPart) -> tuple[list[_Start], list[_Start]]:
         started, clock = (facts or {}).get("started_at"), (facts or {}).get("clock")
         if not isinstance(started, int | float):
             continue
-        if clock:
-            offset = float(clock["offset_s"])
-            reference = str(clock.get("reference", ""))
-            measured.append(_Start(part, started - offset, offset, float(clock["uncertainty_s"]), reference))
+        if isinstance(clock, dict) and clock.keys() >= {"offset_s", "uncertainty_s"}:
+            offset, uncertain = float(clock["offset_s"]), float(clock["uncertainty_s"])
+            measured.append(
+                _Start(part, started - offset, offset, uncertain, str(clock.get("reference", "")))
+            )
         else:
             own.append(_Start(part, float(started), 0.0, 0.0, ""))
     return measured, own

@@ -100,13 +100,18 @@ def _check(part: Part) -> None:
 def _numbers(part: Part) -> tuple[Facts, int]:
     """What is known of each part in a record, and how many parts the wave has."""
     described = part.record.description
-    if described.get("merged"):
-        merged = described["merged"]
-        return {int(i): facts for i, facts in merged["parts"].items()}, int(merged["of"])
-    number, of = described.get("part") or (1, 1)
+    try:
+        if described.get("merged"):
+            merged = described["merged"]
+            return {int(i): dict(facts) for i, facts in merged["parts"].items()}, int(merged["of"])
+        number, of = map(int, described.get("part") or (1, 1))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            "damaged record: it does not say which part of the wave it is", file=part.source
+        ) from error
     if not 1 <= number <= of:
         raise InputError(f"damaged record: there is no part {number} of {of}", file=part.source)
-    return {int(number): {key: described[key] for key in _OWN if key in described}}, int(of)
+    return {number: {key: described[key] for key in _OWN if key in described}}, of
 
 
 class _Whole:
@@ -208,10 +213,8 @@ def _padded(values: NDArray[Any], bins: int, *, last: bool = False) -> NDArray[A
 
 
 def _sum_of_rows(one: NDArray[Any], other: NDArray[Any], bins: int) -> NDArray[Any]:
-    """The sum of two arrays by their first dimension, of which either may be the longer one."""
+    """The sum of two arrays by their first dimension, of which either may be the longer one; added to `one`."""
     total = _padded(one, bins)
-    if total is one and len(other) < bins:
-        total = one.copy()
     total[: len(other)] += other
     return total
 
