@@ -314,10 +314,14 @@ def test_records_that_cannot_be_added_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [{"part": "3/8"}, {"part": [1]}, {"merged": {"of": 2}}, {"merged": {"parts": [], "of": 1}}]
+    "told",
+    [{"part": "3/8"}, {"part": [1]}, {"merged": {"of": 2}}, {"merged": {"parts": [], "of": 1}}],
+    ids=["text", "one number", "no parts", "a list"],
 )
 def test_a_part_that_does_not_say_which_it_is_is_refused(told: dict[str, Any]) -> None:
-    assert "does not say which part" in refused(wave(**told))
+    record = wave()
+    record.description.update(told)
+    assert "does not say which part" in refused(record)
 
 
 def _numbered(part: int, of: int) -> Record:
