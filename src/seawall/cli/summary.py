@@ -154,7 +154,7 @@ def _generator(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _pair(percentiles: dict[str, float | None] | None) -> str:
-    if percentiles is None:
+    if percentiles is None or percentiles["p50"] is None:
         return words.NONE
     return ", ".join(words.milliseconds(percentiles[name]) for name in ("p50", "p99"))
 

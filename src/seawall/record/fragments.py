@@ -145,7 +145,7 @@ def _figures(verdict: Verdict) -> str:
 
 
 def _percentiles(found: dict[str, float | None] | None) -> str:
-    if found is None:
+    if found is None or found["p50"] is None:
         return words.NONE
     return " · ".join(words.milliseconds(found[name]) for name in ("p50", "p95", "p99"))
 
