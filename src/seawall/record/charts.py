@@ -117,7 +117,7 @@ def _requests(wave: bool) -> Chart:
 
 
 def _kinds(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Kinds of failure with their names: as finely as a wave tells, and then those alone that there were, if several."""
+    """Kinds of failure with their names: for a wave those that there were, if several."""
     if not any(part in record.series for record in records for parts in PARTS.values() for part in parts):
         return [(kind, kind.replace("_", " ")) for kind in _ERRORS]
     present = [kind for kind in FAILURES if any(record.totals.get(kind) for record in records)]
