@@ -19,7 +19,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from seawall.traffic.accesslog import read_access_log
+from seawall.traffic.logs.read import read_log
 
 FIGURE = "access log, combined format"
 UNIT = "lines/s"
@@ -45,7 +45,7 @@ def made_up_log(path: Path, lines: int) -> None:
 
 def ours(path: Path) -> int:
     """Read with Seawall; how many requests were found."""
-    return len(read_access_log(path))
+    return len(read_log(path))
 
 
 def apachelogs(path: Path) -> int:

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 
 from seawall.fleet.errors import InputError
-from seawall.traffic.accesslog import AccessLog, read_access_log
+from seawall.traffic.logs.log import RequestLog
+from seawall.traffic.logs.read import read_log
 from seawall.traffic.patterns import NO_REQUEST, compile_patterns, propose_classes
 
 EXTRACT = Path(__file__).parent.parent / "data" / "traffic" / "apache_extract.log"
 
 
-def log_of(tmp_path: Path, *requests: str) -> AccessLog:
+def log_of(tmp_path: Path, *requests: str) -> RequestLog:
     """A log with one line for each request line."""
     path = tmp_path / "access.log"
     path.write_text(
         "".join(f'192.0.2.1 - - [17/May/2015:10:05:03 +0000] "{r} HTTP/1.1" 200 1\n' for r in requests)
     )
-    return read_access_log(path)
+    return read_log(path)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_the_rest_goes_to_other_where_it_is_declared() -> None:
 
 def test_shares_and_classes_of_a_log(tmp_path: Path) -> None:
     log = log_of(tmp_path, "GET /a", "GET /a?1", "POST /a", "GET /b", "GET /c", "-")
-    log = read_access_log(_with_idle(tmp_path))
+    log = read_log(_with_idle(tmp_path))
     classifier = compile_patterns({"write": ["POST *"], "a": ["/a"]})
     assert classifier.classes(log).tolist() == [1, 1, 0, 2, 2, NO_REQUEST]
     assert classifier.shares(log) == {"write": 0.2, "a": 0.4, "other": 0.4}
@@ -99,7 +100,7 @@ def test_what_is_no_pattern_is_refused_with_its_class(pattern: str, advice: str)
 
 
 def test_proposed_classes_cover_a_real_log_as_they_say() -> None:
-    log = read_access_log(EXTRACT)
+    log = read_log(EXTRACT)
     proposed = propose_classes(log)
     assert 3 <= len(proposed) <= 6
     assert proposed[0].name == "static"
@@ -131,7 +132,7 @@ def test_no_more_classes_are_proposed_than_asked_for(tmp_path: Path) -> None:
     log = log_of(tmp_path, *(f"GET /{part}/x" for part in "abcdefgh"), "GET /x.png")
     for at_most in (1, 2, 3):
         assert len(propose_classes(log, at_most)) == at_most
-    assert propose_classes(read_access_log(_only_idle(tmp_path))) == []
+    assert propose_classes(read_log(_only_idle(tmp_path))) == []
 
 
 def _only_idle(tmp_path: Path) -> Path:

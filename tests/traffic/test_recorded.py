@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from seawall.fleet.errors import InputError
-from seawall.traffic.accesslog import SERVED_NOT_ASKED, read_access_log
 from seawall.traffic.arrivals import DRAWN
+from seawall.traffic.logs.log import SERVED_NOT_ASKED
+from seawall.traffic.logs.read import read_log
 from seawall.traffic.recorded import detect_kind, read_recording
 
 DATA = Path(__file__).parent.parent / "data" / "traffic"
@@ -26,7 +27,7 @@ def test_a_log_arrives_as_it_was_recorded() -> None:
     chunks = list(arrivals)
     times = np.concatenate([c.times_s for c in chunks])
     classes = np.concatenate([c.classes for c in chunks])
-    log = read_access_log(LOG)
+    log = read_log(LOG)
     np.testing.assert_array_equal(np.floor(times), log.t_s - log.first)
     assert recording.kind == "accesslog"
     assert recording.duration_s == arrivals.duration_s == log.last - log.first + 1

@@ -9,6 +9,9 @@ from pydantic import Field
 from seawall.fleet.parts import Part, Time
 from seawall.fleet.units import Count, Number, Seconds, Share, Switch
 
+SESSION_KEY = r"^(auto|user|address|(cookie|header):[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"
+"""How `session` is written."""
+
 
 class Retries(Part):
     """What a client does after a failure."""
@@ -82,12 +85,20 @@ class ArrivalRate(Part):
 
 
 class Recorded(Part):
-    """Open loop from a recording: an access log, or a CSV of requests per second."""
+    """Open loop from a recording: a log of requests, or a CSV of requests per second."""
 
     file: str
-    """The recording, relative to the fleet file."""
+    """The recording, relative to the fleet file; of a log also a folder, or a pattern such as `logs/*.gz`."""
     kind: Literal["auto", "accesslog", "csv"] = "auto"
     """What it is; auto looks at its first lines."""
+    format: str = Field("auto", min_length=1)
+    """A log's format: `combined`, `nginx`, `haproxy`, `alb` ..., or Apache's LogFormat or nginx's log_format."""
+    session: str = Field("auto", pattern=SESSION_KEY)
+    """What tells visitors apart: `user`, `address`, `cookie:NAME`, `header:NAME`; auto: user, or address and agent."""
+    time_column: str | None = Field(None, min_length=1)
+    """Name of a CSV's column of times."""
+    rate_column: str | None = Field(None, min_length=1)
+    """Name of a CSV's column of requests per second."""
     speed: Number = Field(1.0, gt=0)
     """Time runs so many times faster."""
     multiply: Number = Field(1.0, gt=0)
@@ -96,8 +107,8 @@ class Recorded(Part):
     """Seconds after the first record at which to start."""
     duration: Seconds | None = Field(None, alias="for")
     """How much of it to take; default: to its end."""
-    stamp: Literal["arrival", "end"] = "arrival"
-    """What a log's time is: Apache writes the arrival, nginx the end."""
+    stamp: Literal["auto", "arrival", "end"] = "auto"
+    """What a log's times are: Apache writes the arrival, nginx the end; auto: by the format, `combined` is Apache's."""
 
 
 class Traffic(Part):

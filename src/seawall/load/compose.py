@@ -16,7 +16,7 @@ from seawall.fleet.reader import Fleet
 from seawall.load.asked import Ask, Headers, parse_header, parse_method
 from seawall.load.target import Target
 from seawall.load.wave import SKIPPED, Wave
-from seawall.traffic.accesslog import AccessLog
+from seawall.traffic.logs.log import RequestLog
 from seawall.traffic.patterns import OTHER, compile_patterns, propose_classes
 from seawall.traffic.recorded import Recording
 from seawall.traffic.workload import workload, workload_of
@@ -230,7 +230,7 @@ def _recorded_asks(recording: Recording, manner: Manner) -> tuple[list[Ask], NDA
     return asks, places
 
 
-def _classes(recording: Recording, log: AccessLog) -> NDArray[np.int64]:
+def _classes(recording: Recording, log: RequestLog) -> NDArray[np.int64]:
     """The class of each row, 0 for those that match none (theirs is drawn when they are sent)."""
     if recording.classifier is None:
         return np.zeros(len(log), np.int64)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seawall.traffic.curve import Load
 from seawall.traffic.draws import Stream, stream_key, uniforms
+from seawall.traffic.logs.spool import release
 
 Process = Literal["poisson", "even"]
 
@@ -24,11 +25,12 @@ CHUNK = 8192
 DRAWN = -1
 """In place of a class: the request's class is still to be drawn by the classes' shares."""
 _LAST_COPY = 1 << 32
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Arrivals in order of time; the three columns are of equal length n >= 1."""
+    """Arrivals in order of time; the columns are of equal length n >= 1."""
 
     times_s: NDArray[np.float64]
     """Seconds from the start of the traffic, never falling, also from one chunk to the next."""
@@ -36,6 +38,8 @@ class Chunk:
     """Index of the request's class, or DRAWN."""
     sessions: NDArray[np.int64]
     """Number of the visitor; arrivals from a rate are a visitor each."""
+    records: NDArray[np.int64] | None = None
+    """Which row of the recording each one repeats; None where they do not come from recorded requests."""
 
     def __len__(self) -> int:
         return int(self.times_s.size)
@@ -65,11 +69,13 @@ class Requests:
     times_s: NDArray[np.float64]
     """Seconds on any clock, never falling."""
     classes: NDArray[np.int32]
-    sessions: NDArray[np.int64]
+    sessions: NDArray[np.integer[Any]]
     session_count: int
     """Sessions are numbered below this."""
     whole_seconds: bool
     """Whether a time tells the second alone: the request came at any moment of [t, t + 1)."""
+    records: NDArray[np.int64] | None = None
+    """Their rows in the recording, rising; None where they are all of its rows."""
 
 
 def arrivals_from_load(
@@ -146,21 +152,20 @@ def arrivals_from_requests(
     that tell the second alone are spread over it: the k requests of a second come at k uniform points of
     it, in the recorded order, which is a Poisson process given its count. `multiply` repeats each request
     so many times, a part of a time by chance; each further copy is made by a visitor of its own (sessions
-    are numbered on) and comes at any point of the second. `speed` divides all times. ValueError for factors
-    that are not above 0, or if nothing is left.
+    are numbered on) and comes at any point of the second. `speed` divides all times. Of requests that lie in a
+    file, a block at a time is in memory. ValueError for factors that are not above 0, or if nothing is left.
     """
     if not (0.0 < speed < math.inf and 0.0 < multiply < math.inf):
         raise ValueError(f"speed {speed:g} and multiply {multiply:g} must be above 0")
     if not requests.times_s.size:
         raise ValueError("there are no requests to repeat")
-    origin = math.floor(requests.times_s[0])
-    times = requests.times_s - origin
-    last = float(times[-1])
+    origin = float(math.floor(requests.times_s[0]))
+    last = float(requests.times_s[-1]) - origin
     recorded = math.ceil(last + 1.0) if requests.whole_seconds else math.floor(last) + 1.0
     end = recorded if for_s is None else min(recorded, from_s + for_s)
     if not 0.0 <= from_s < end:
         raise ValueError(f"nothing lies between {from_s:g} s and {end:g} s of {recorded:g} s")
-    again = _Again(requests, times, from_s, end, speed, multiply, stream_key(seed, Stream.SECONDS), chunk)
+    again = _Again(requests, origin, from_s, end, speed, multiply, stream_key(seed, Stream.SECONDS), chunk)
     return Arrivals((end - from_s) / speed, again.expected(), again.chunks)
 
 
@@ -181,7 +186,7 @@ class _Again:
     """A part of a recording, played once more; times count from the recording's first whole second."""
 
     requests: Requests
-    times: NDArray[np.float64]
+    origin: float
     begin: float
     end: float
     speed: float
@@ -192,29 +197,53 @@ class _Again:
     def expected(self) -> float:
         """The mean number of arrivals over all seeds."""
         whole = self.requests.whole_seconds
-        base = self.times if whole else np.floor(self.times)
-        spread = np.clip(np.minimum(base + 1.0, self.end) - np.maximum(base, self.begin), 0.0, 1.0).sum()
-        exact = spread if whole else np.count_nonzero((self.times >= self.begin) & (self.times < self.end))
-        return float(exact * min(1.0, self.multiply) + spread * max(0.0, self.multiply - 1.0))
+        exact = spread = 0.0
+        low, high = self._part()
+        for at in range(low, high, _BLOCK):
+            times = self._times(at, min(high, at + _BLOCK))
+            base = times if whole else np.floor(times)
+            spread += float(
+                np.clip(np.minimum(base + 1.0, self.end) - np.maximum(base, self.begin), 0.0, 1.0).sum()
+            )
+            exact += np.count_nonzero((times >= self.begin) & (times < self.end))
+            release(self.requests.times_s)
+        return (spread if whole else exact) * min(1.0, self.multiply) + spread * max(0.0, self.multiply - 1.0)
+
+    def _part(self) -> tuple[int, int]:
+        """The requests that may come within the part: none moves out of [its whole second, its time + 1)."""
+        bounds = self.origin + math.floor(self.begin) - 1.0, self.origin + math.ceil(self.end)
+        low, high = np.searchsorted(self.requests.times_s, bounds)
+        return int(low), int(high)
+
+    def _times(self, low: int, high: int) -> NDArray[np.float64]:
+        """The times of the requests low to high - 1."""
+        return np.subtract(self.requests.times_s[low:high], self.origin)
+
+    def _after(self, second: float) -> int:
+        """The first request that comes no earlier than a second."""
+        return int(np.searchsorted(self.requests.times_s, self.origin + second))
 
     def chunks(self) -> Iterator[Chunk]:
         """Arrivals in order, in chunks of at most `chunk`; of the recording a few seconds at a time."""
-        # No request moves out of [its whole second, its time + 1), so seconds before and after stay away.
-        at, high = np.searchsorted(self.times, (math.floor(self.begin) - 1.0, math.ceil(self.end)))
+        at, high = self._part()
         block = max(1, self.chunk // math.ceil(self.multiply))
         pending = _Placed(np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
         while at < high:
-            second = math.floor(self.times[min(at + block, high) - 1])
-            stop = min(high, np.searchsorted(self.times, second + 1.0))
-            placed = _in_order([pending, *self._copies(int(at), int(stop))])
-            safe = math.floor(self.times[stop]) if stop < high else math.inf
+            second = math.floor(self._time(min(at + block, high) - 1))
+            stop = min(high, self._after(second + 1.0))
+            placed = _in_order([pending, *self._copies(at, stop)])
+            safe = math.floor(self._time(stop)) if stop < high else math.inf
             ready = int(np.searchsorted(placed.times, safe))
             yield from self._cut(placed[:ready])
             pending, at = placed[ready:], stop
+            release(self.requests.times_s, self.requests.classes, self.requests.sessions)
+
+    def _time(self, number: int) -> float:
+        return float(self.requests.times_s[number]) - self.origin
 
     def _copies(self, low: int, high: int) -> Iterator[_Placed]:
         """The copies of the requests low to high - 1, which are those of whole seconds."""
-        times, whole = self.times[low:high], self.requests.whole_seconds
+        times, whole = self._times(low, high), self.requests.whole_seconds
         aligned = whole and bool((times == np.floor(times)).all())
         full = math.floor(self.multiply)
         for copy in range(math.ceil(self.multiply)):
@@ -234,10 +263,12 @@ class _Again:
         low, high = np.searchsorted(placed.times, (self.begin, self.end))
         for first in range(int(low), int(high), self.chunk):
             part = placed[first : min(first + self.chunk, int(high))]
+            requests = self.requests
             yield Chunk(
                 (part.times - self.begin) / self.speed,
-                self.requests.classes[part.record],
-                self.requests.sessions[part.record] + part.copy * self.requests.session_count,
+                requests.classes[part.record],
+                requests.sessions[part.record] + part.copy * requests.session_count,
+                part.record if requests.records is None else requests.records[part.record],
             )
 
 

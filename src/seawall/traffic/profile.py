@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seawall.fleet.errors import InputError
-from seawall.traffic.accesslog import AccessLog
 from seawall.traffic.counts import Counts, Floats, counts_of_rate, counts_of_times, round_step
+from seawall.traffic.logs.log import RequestLog
 from seawall.traffic.patterns import OTHER, ProposedClass, compile_patterns, propose_classes
 from seawall.traffic.recorded import Kind, Recording
 from seawall.traffic.swells import Rise, Wave, steepest_rise, step_for, waves
@@ -158,7 +158,7 @@ def profile(recording: Recording, redact: Sequence[re.Pattern[str]] = ()) -> Pro
     return _profile(recording, counts, lines=rate.rows)
 
 
-def presentable(log: AccessLog, redact: Sequence[re.Pattern[str]] = ()) -> AccessLog:
+def presentable(log: RequestLog, redact: Sequence[re.Pattern[str]] = ()) -> RequestLog:
     """The log with LEFT_OUT in its paths for what `redact` matches and for what cannot be printed, as blanks."""
     paths = list(log.paths)
     for i, path in enumerate(paths):
@@ -194,7 +194,7 @@ def part_to_replay(found: Profile, seconds: float | None = None, from_s: float |
     return Part(from_s, length, float(held[1] - held[0]))
 
 
-def _of_log(recording: Recording, log: AccessLog) -> Profile:
+def _of_log(recording: Recording, log: RequestLog) -> Profile:
     asked = log.method > 0
     times = log.t_s[asked]
     if not times.size:
@@ -277,7 +277,7 @@ def _columns(counts: Counts) -> Columns:
     return Columns(step, means, peaks)
 
 
-def _sample(log: AccessLog) -> AccessLog:
+def _sample(log: RequestLog) -> RequestLog:
     """So much of a long log as tells its classes, a request of each equal part of it: methods and paths alone."""
     lines = np.flatnonzero(log.method > 0)
     if lines.size <= SAMPLE:
@@ -287,7 +287,7 @@ def _sample(log: AccessLog) -> AccessLog:
     return replace(log, method=log.method[chosen], path=log.path[chosen])
 
 
-def _mix(log: AccessLog) -> Mix:
+def _mix(log: RequestLog) -> Mix:
     asked = log.method > 0
     total = int(np.count_nonzero(asked))
     method, status, size = log.method[asked].astype(np.int64), log.status[asked], log.size_bytes[asked]

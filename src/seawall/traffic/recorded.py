@@ -1,4 +1,4 @@
-"""Recorded traffic of either kind, an access log or a CSV of requests per second, read and made to arrive."""
+"""Recorded traffic of either kind, requests or a CSV of requests per second, read and made to arrive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from seawall.fleet.errors import InputError
-from seawall.traffic.accesslog import AccessLog, Stamp, looks_like_access_log, read_access_log
 from seawall.traffic.arrivals import (
     CHUNK,
     DRAWN,
@@ -20,13 +19,18 @@ from seawall.traffic.arrivals import (
     arrivals_from_load,
     arrivals_from_requests,
 )
-from seawall.traffic.files import line_blocks
+from seawall.traffic.files import Paths, blocks_of_lines, first_bytes, opened, recorded_files
+from seawall.traffic.logs.lineformat import Stamp
+from seawall.traffic.logs.log import RequestLog
+from seawall.traffic.logs.read import found_format, read_log
+from seawall.traffic.logs.spool import Spool, release
 from seawall.traffic.patterns import OTHER, Classifier, compile_patterns
 from seawall.traffic.ratecsv import RateRecording, read_rate_csv
 
 Kind = Literal["accesslog", "csv"]
 
 _SNIFFED_LINES = 20
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +39,7 @@ class Recording:
 
     source: str
     kind: Kind
-    log: AccessLog | None
+    log: RequestLog | None
     rate: RateRecording | None
     classifier: Classifier | None
     """Which class each recorded request belongs to; None where all are drawn by the classes' shares."""
@@ -97,44 +101,65 @@ class Recording:
 
 
 def read_recording(
-    path: str | Path,
+    path: Paths,
     kind: Literal["auto", "accesslog", "csv"] = "auto",
     *,
     classes: Mapping[str, Sequence[str]] | None = None,
-    stamp: Stamp = "arrival",
+    log_format: str = "auto",
+    stamp: Stamp | Literal["auto"] = "auto",
+    session: str = "auto",
     time_column: str | None = None,
     rate_column: str | None = None,
 ) -> Recording:
-    """Read a recording; with kind "auto" its first lines tell what it is.
+    """Read a recording from one file, or a log from many (files.recorded_files); with "auto" the first lines tell what.
 
     `classes` gives each class's patterns in order (patterns.compile_patterns); the class index of an
     arrival is the place in it. Requests that match none go to the class "other" where there is one, and are
-    otherwise drawn by the classes' shares, as all are where no class has a pattern. Raises InputError as
-    the readers do.
+    otherwise drawn by the classes' shares, as all are where no class has a pattern. `log_format`, `stamp` and
+    `session` are those of logs.read.read_log; "auto" leaves the stamp to the format. Raises InputError as the
+    readers do.
     """
-    found = detect_kind(path) if kind == "auto" else kind
+    files = recorded_files(path)
+    found = kind
+    if found == "auto":
+        found = detect_kind(files[0]) if log_format == "auto" else "accesslog"
     classifier = compile_patterns(classes) if classes and any(classes.values()) else None
     if found == "accesslog":
-        return Recording(str(path), found, read_access_log(path, stamp=stamp), None, classifier)
-    rate = read_rate_csv(path, time_column=time_column, rate_column=rate_column)
-    return Recording(str(path), found, None, rate, None)
+        log = read_log(
+            files, log_format=log_format, stamp=None if stamp == "auto" else stamp, session=session
+        )
+        return Recording(log.source, "accesslog", log, None, classifier)
+    if len(files) > 1:
+        raise InputError(
+            "this is no access log of a known format, and a CSV of requests per second is read alone; "
+            "give one file, or the format of the logs",
+            file=files[0],
+        )
+    rate = read_rate_csv(files[0], time_column=time_column, rate_column=rate_column)
+    return Recording(str(files[0]), "csv", None, rate, None)
 
 
 def detect_kind(path: str | Path) -> Kind:
     """What a file is, by its first lines; InputError if they are neither, or if it is a pipe."""
     if Path(path).is_fifo():
         raise InputError("what a pipe holds cannot be found out; give kind: accesslog or csv", file=path)
-    lines = (line for _, block in line_blocks(path) for line in block.split(b"\n") if line.strip())
-    first = list(islice(lines, _SNIFFED_LINES))
-    if any(looks_like_access_log(line) for line in first):
+    with opened(path) as stream:
+        if found_format(first_bytes(stream, path)) is not None:
+            return "accesslog"
+        lines = (
+            line for _, block in blocks_of_lines(stream, path) for line in block.split(b"\n") if line.strip()
+        )
+        first = list(islice(lines, _SNIFFED_LINES))
+    if found_format(b"\n".join(first)) is not None:
         return "accesslog"
     if Path(path).name.removesuffix(".gz").endswith((".csv", ".tsv")):
         return "csv"
     if first and all(line[:1].isascii() and _has_few_words(line) for line in first):
         return "csv"
     raise InputError(
-        "this is neither an access log in common or combined format nor a CSV of requests per second; "
-        "if it is one, give kind: accesslog or csv, and its damaged lines will be named",
+        "this is neither an access log of a known format nor a CSV of requests per second; if it is one, "
+        "give kind: accesslog or csv, and its damaged lines will be named; "
+        "or give the format of the log as its server's configuration has it",
         file=path,
     )
 
@@ -145,18 +170,27 @@ def _has_few_words(line: bytes) -> bool:
     return line.strip().isascii() and all(len(cell.split()) <= 3 for cell in cells)
 
 
-def _requests(log: AccessLog, classifier: Classifier | None) -> Requests:
-    """The lines of a log that hold a request, with their classes."""
-    asked = log.method > 0
-    if classifier is None:
-        classes = np.full(len(log), DRAWN, dtype=np.int32)
-    else:
-        classes = classifier.classes(log)
-        classes[classes == len(classifier.names)] = DRAWN
-    return Requests(
-        log.t_s[asked],
-        classes[asked],
-        log.session[asked].astype(np.int64),
-        log.sessions,
-        log.whole_seconds,
-    )
+def _requests(log: RequestLog, classifier: Classifier | None) -> Requests:
+    """The lines of a log that hold a request, with their classes; columns in a file stay there."""
+    none = np.broadcast_to(np.int32(DRAWN), (len(log),))
+    classes = none if classifier is None else classifier.classes(log)
+    drawn = None if classifier is None else len(classifier.names)
+    if drawn is None and not log.without_request:
+        return Requests(log.t_s, classes, log.session, log.sessions, log.whole_seconds)
+    kept = {
+        "t_s": Spool(np.float64),
+        "classes": Spool(np.int32),
+        "session": Spool(np.int32),
+        "rows": Spool(np.int64),
+    }
+    for begin in range(0, len(log), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        asked = np.flatnonzero(log.method[part] > 0)
+        found = classes[part][asked]
+        kept["t_s"].append(log.t_s[part][asked])
+        kept["classes"].append(np.where(found == drawn, DRAWN, found))
+        kept["session"].append(log.session[part][asked])
+        kept["rows"].append(asked + begin)
+        release(log.t_s, log.method, log.session, classes)
+    t_s, numbers, sessions, places = (spool.finished() for spool in kept.values())
+    return Requests(t_s, numbers, sessions, log.sessions, log.whole_seconds, places)

@@ -107,7 +107,21 @@ def recorded(fleet: Fleet) -> Recording:
     r = fleet.file.traffic.recorded
     assert r is not None
     classes = {name: c.match for name, c in fleet.file.service.requests.items()}
-    return read_recording(fleet.folder / r.file, r.kind, classes=classes, stamp=r.stamp)
+    try:
+        return read_recording(
+            fleet.folder / r.file,
+            r.kind,
+            classes=classes,
+            log_format=r.format,
+            stamp=r.stamp,
+            session=r.session,
+            time_column=r.time_column,
+            rate_column=r.rate_column,
+        )
+    except InputError as error:
+        if error.file is not None:
+            raise
+        raise fleet.error_at(("traffic", "recorded"), error.message) from error
 
 
 def _shape(text: str, unit: Unit, path: tuple[str, ...], blame: Blame) -> Shape:
