@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from seawall.cli.ending import Code
-from seawall.load.results import FAILURES
 from seawall.load.tally import Tally
 from seawall.load.wave import Wave
 from seawall.record import words
 from seawall.record.histogram import percentile
+from seawall.record.vocabulary import FAILURES
 
 if TYPE_CHECKING:
     from rich.live import Live as RichLive

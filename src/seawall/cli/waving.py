@@ -30,7 +30,7 @@ from seawall.load.processes import GeneratorError, Sent, send
 from seawall.load.results import make_record, wallclock
 from seawall.load.target import Target, parse_target, reach, resolve
 from seawall.load.wave import Wave
-from seawall.record.expectation import Expectation, parse_expectation
+from seawall.record.expectation import Expectation, expected_p99_s, parse_expectation
 from seawall.record.record import Record, write
 from seawall.record.verdict import verdict
 from seawall.traffic.recorded import Recording
@@ -183,7 +183,7 @@ def conclude(
 def asked_p99_s(objectives: Any, expectations: Sequence[Expectation]) -> list[float]:
     """Every bound on the p99 that was asked for, in seconds."""
     found = [float(objectives["latency"]["p99"])] if "p99" in (objectives.get("latency") or {}) else []
-    return found + [e.target / 1e3 for e in expectations if e.subject == "p99"]
+    return found + expected_p99_s(expectations)
 
 
 # --------------------------------------------------------------------------------------------- understanding

@@ -14,13 +14,10 @@ from seawall.load.processes import GeneratorError, Sent
 from seawall.load.tally import HISTOGRAMS
 from seawall.load.wave import Wave
 from seawall.record.conservation import check_conservation
+from seawall.record.failures import failure_events
+from seawall.record.generator import lateness_by_bin, limit_s, void
 from seawall.record.histogram import percentile
 from seawall.record.record import Event, Record
-
-LATEST_SECONDS = 0.005
-"""Where no p99 is asked for, a generator whose own lateness has a p99 above this measures itself."""
-LATEST_SHARE = 0.05
-"""... and above this share of the p99 that is asked for."""
 
 _COLUMNS = (
     "sent", "answered", "failed", "timed_out", "refused", "shed", "attempts", "answered_at", "failed_at",
@@ -28,17 +25,6 @@ _COLUMNS = (
     "timed_out_read", "connects", "sent_bytes", "received_bytes",
 )  # fmt: skip
 _REQUESTS = ("sent", "answered", "failed", "timed_out", "refused", "shed", "under_way")
-FAILURES = {
-    "refused": "connections were refused",
-    "timed_out_connect": "connections could not be made within the client's time-out",
-    "timed_out_read": "answers did not come within the client's time-out",
-    "failed_reset": "connections were reset or closed before an answer",
-    "failed_5xx": "the server answered with a status of 500 or above",
-    "failed_body": "answers lacked the expected body",
-    "failed_protocol": "answers were not whole, were not HTTP, or TLS failed",
-    "shed": "the generator's cap on connections was reached: requests were not sent",
-}
-"""Kinds of failure, by column, as a sentence."""
 
 
 def make_record(wave: Wave, sent: Sent, asked_p99_s: Sequence[float]) -> Record:
@@ -89,12 +75,6 @@ def _used_bins(wave: Wave, sent: Sent) -> int:
     return max(1, most, min(len(sent.tally.bins), math.ceil(last / wave.bin_s - 1e-6)))
 
 
-def lateness_by_bin(lateness: NDArray[np.uint32]) -> NDArray[np.float64]:
-    """The 99th percentile of each bin's lateness in milliseconds, 0 where nothing was sent; shape (bins,)."""
-    found = [percentile(counts, 0.99) for counts in lateness]
-    return np.array([0.0 if p99 is None else p99 * 1e3 for p99 in found])
-
-
 def _totals(sent: Sent, series: dict[str, NDArray[Any]]) -> dict[str, int]:
     status = sent.tally.status[0]
     totals = {name: int(series[name].sum()) for name in _COLUMNS if not name.endswith("_at")}
@@ -110,19 +90,8 @@ def _events(wave: Wave, series: dict[str, NDArray[Any]]) -> tuple[Event, ...]:
     if wave.workload.wave is not None:
         events.append(Event(wave.workload.wave[0], "wave-begins", "traffic", "the load begins to rise"))
         events.append(Event(wave.workload.wave[1], "wave-ends", "traffic", "the load has settled"))
-    for name, sentence in FAILURES.items():
-        some = np.flatnonzero(series[name])
-        if len(some):
-            count = int(series[name].sum())
-            data = {"outcome": name, "count": count}
-            at = float(series["t"][some[0]])
-            events.append(Event(at, "requests-fail", "target", f"{sentence} ({count} in all)", data))
+    events += failure_events(series)
     return tuple(sorted(events, key=lambda event: event.t))
-
-
-def lateness_limit_s(asked_p99_s: Sequence[float]) -> float:
-    """How late the generator may be at its 99th percentile for its figures to hold."""
-    return min([LATEST_SECONDS, *(LATEST_SHARE * p99 for p99 in asked_p99_s)])
 
 
 def _description(
@@ -132,7 +101,7 @@ def _description(
     status = sent.tally.status[0]
     counts = lateness.sum(axis=0, dtype=np.int64)
     p50, p99 = percentile(counts, 0.50), percentile(counts, 0.99)
-    limit = lateness_limit_s(asked_p99_s)
+    limit = limit_s(asked_p99_s)
     warnings = [*wave.warnings, *work.notes]
     if status["left_out"]:
         warnings.append(
@@ -140,12 +109,6 @@ def _description(
         )
     if status["trouble"]:
         warnings.append(f"the first trouble with TLS: {status['trouble'].decode(errors='replace')}")
-    void = None
-    if p99 is not None and p99 > limit:
-        void = (
-            f"void: the generator itself was {p99 * 1e3:.1f} ms late at its p99, and {limit * 1e3:g} ms is the most "
-            "at which its figures hold; give it more processes or a machine of its own"
-        )
     return {
         "format": 1,
         "version": __version__,
@@ -156,7 +119,7 @@ def _description(
         "target": f"{wave.target.scheme}://{wave.target.authority}",
         "schedule": wave.fingerprint(),
         "part": list(wave.part),
-        "void": void,
+        "void": void(lateness, limit * 1e3),
         "completed": {"traffic": wave.traffic.model_dump(mode="json", by_alias=True)},
         "assumptions": {},
         "defaults": [],
