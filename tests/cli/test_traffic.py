@@ -161,8 +161,30 @@ def test_redact_leaves_out_what_paths_give_away(folder: Path) -> None:
 def test_the_json_holds_what_the_screen_says(folder: Path) -> None:
     found = told("access.log")
     assert set(found) == {
-        *("file", "kind", "requests", "lines", "damaged", "without_request", "began_at", "seconds", "step_s"),
-        *("holes", "rates", "bursts", "visitors", "mix", "columns", "replay", "described", "block", "notes"),
+        *(
+            "file",
+            "kind",
+            "unit",
+            "requests",
+            "lines",
+            "damaged",
+            "without_request",
+            "began_at",
+            "utc_offset_s",
+        ),
+        *(
+            "seconds",
+            "step_s",
+            "holes",
+            "rates",
+            "bursts",
+            "visitors",
+            "mix",
+            "columns",
+            "replay",
+            "described",
+        ),
+        *("block", "notes"),
     }
     assert found["requests"] == Path("access.log").read_text().count("\n")
     assert found["replay"]["from_s"] < 1200 < 1380 < found["replay"]["from_s"] + found["replay"]["for_s"]
@@ -256,6 +278,61 @@ def test_options_of_the_reader_are_in_the_block(folder: Path) -> None:
     }
 
 
+def test_several_files_are_one_recording_named_by_their_folder_or_a_pattern(folder: Path) -> None:
+    lines = Path("access.log").read_text().splitlines(keepends=True)
+    Path("logs").mkdir()
+    Path("logs/access.1.log").write_text("".join(lines[::2]))
+    Path("logs/access.2.log").write_text("".join(lines[1::2]))
+    both = ("logs/access.1.log", "logs/access.2.log")
+    whole = told("access.log")
+    for args, name in (
+        (both, "logs"),
+        (("logs",), "logs"),
+        (("logs/*.log",), "logs/*.log"),
+    ):
+        found = told(*args)
+        for key in ("requests", "rates", "mix", "described", "columns"):
+            assert found[key] == whole[key]
+        assert yaml.safe_load(found["block"])["traffic"]["recorded"]["file"] == name
+    Path("logs/other.log").write_text(lines[0])
+    assert yaml.safe_load(told(*both)["block"])["traffic"]["recorded"]["file"] == "logs/access.*.log"
+    Path("logs/access.0.log").write_text(lines[0])
+    assert list(yaml.safe_load(told(*both)["block"])["traffic"]) == ["arrivals"]
+
+
+def test_a_format_and_a_session_key_go_into_the_block_and_a_fleet_reads_it_so(folder: Path) -> None:
+    form = '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" %D "%{Cookie}i"'
+    lines = Path("access.log").read_text().splitlines()
+    Path("own.log").write_text("".join(f'{line} 25000 "sid=a{i % 3}"\n' for i, line in enumerate(lines)))
+    args = ("own.log", "--log-format", form, "--session", "cookie:sid")
+    found = told(*args)
+    assert found["visitors"]["visitors"] == 3
+    assert found["mix"]["duration_s"]["p50"] == pytest.approx(0.025)
+    ask("traffic", *args, "--write", "fleet.yaml")
+    recorded = complete(read_fleet("fleet.yaml"), "today").file.traffic.recorded
+    assert recorded is not None
+    assert (recorded.format, recorded.session) == (form, "cookie:sid")
+    assert "time: mean 25 ms, p50 25 ms" in ask("traffic", *args).stdout
+
+
+def test_times_are_those_of_the_log_s_own_clock(folder: Path) -> None:
+    Path("zone.log").write_text(Path("access.log").read_text().replace("+0000]", "+0530]"))
+    shown = ask("traffic", "zone.log").stdout
+    assert "17 May 2026 10:00:00 +05:30 to 17 May 2026 10:4" in shown
+    assert "begins 10:20:0" in shown or "begins 10:19:5" in shown
+    replay = told("zone.log", "--from", "10:15", "--for", "5m")["replay"]
+    assert (replay["from_s"], replay["for_s"]) == (900.0, 300.0)
+
+
+def test_columns_of_a_csv_can_be_named(folder: Path) -> None:
+    rows = Path("rate.csv").read_text().splitlines()[1:]
+    Path("odd.csv").write_text("when,cpu,asked\n" + "".join(f"{row.replace(',', ',9,')}\n" for row in rows))
+    args = ("odd.csv", "--time-column", "when", "--rate-column", "asked")
+    assert told(*args)["requests"] == told("rate.csv")["requests"]
+    recorded = yaml.safe_load(ask("traffic", *args, "--block").stdout)["traffic"]["recorded"]
+    assert (recorded["timeColumn"], recorded["rateColumn"]) == ("when", "asked")
+
+
 def test_a_recording_elsewhere_is_named_from_the_fleet(folder: Path) -> None:
     (folder / "fleets").mkdir()
     shutil.copytree("k8s", "fleets/k8s")
@@ -283,6 +360,10 @@ def test_a_recording_elsewhere_is_named_from_the_fleet(folder: Path) -> None:
         (["access.log", "--redact", "x*"], "matches what is empty"),
         (["access.log", "--json", "--block"], "cannot be given together"),
         (["access.log", "--write", "gone.yaml"], "gone.yaml: there is no such file"),
+        (["access.log", "--rate-column", "y"], "--rate-column says nothing about a log of requests"),
+        (["rate.csv", "--session", "user"], "--session says nothing about a CSV"),
+        (["access.log", "--session", "shoes"], "'shoes' is nothing to tell visitors apart by"),
+        (["access.log", "--from", "soon"], "--from: 'soon' is no time"),
         (["rate.csv", "--kind", "accesslog"], "no line could be read as a request"),
     ],
 )

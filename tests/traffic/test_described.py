@@ -19,7 +19,7 @@ T0 = 1_431_857_100.0
 def counts_of(wave: str, seed: int = 1) -> Counts:
     arrivals = arrivals_from_load(parse_shape(wave, "requests/s"), seed)
     times = np.concatenate([np.zeros(1), *(chunk.times_s for chunk in arrivals)])
-    return counts_of_times(np.floor(T0 + times))
+    return counts_of_times([np.floor(T0 + times)])
 
 
 @pytest.mark.parametrize(

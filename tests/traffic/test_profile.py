@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 
 from seawall.fleet.errors import InputError
 from seawall.traffic.arrivals import arrivals_from_load
+from seawall.traffic.mix import BLOCK, presentable
 from seawall.traffic.patterns import NO_REQUEST, compile_patterns
-from seawall.traffic.profile import SAMPLE, Profile, part_to_replay, presentable, profile
+from seawall.traffic.profile import Profile, part_to_replay, profile
 from seawall.traffic.recorded import Recording, read_recording
 from seawall.traffic.shape import parse_shape
 from seawall.traffic.visitors import ACTIVE_SECONDS, VISIT_SECONDS, visitors
 
+COMBINED = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+    '"$http_referer" "$http_user_agent"'
+)
 DATA = Path(__file__).parent.parent / "data" / "traffic"
 
 
@@ -83,19 +88,31 @@ def test_the_mix_counts_each_request_once(tmp_path: Path) -> None:
     assert (cart.answered_4xx, cart.answered_5xx) == (0.0, pytest.approx(4 / 34))
     assert found.mix.methods == {"GET": pytest.approx(0.66), "POST": pytest.approx(0.34)}
     assert list(found.mix.statuses) == [200, 201, 404, 500]
-    assert found.mix.mean_bytes == pytest.approx((60_000 + 300 + 400) / 100)
-    assert found.mix.p50_bytes == 1000.0
+    assert found.mix.size_bytes.mean == pytest.approx((60_000 + 300 + 400) / 100)
+    assert found.mix.size_bytes.p50 == 1000.0
+    assert found.mix.duration_s is None
 
 
 def test_the_classes_of_a_long_log_are_those_of_all_of_it(tmp_path: Path) -> None:
-    """Classes are proposed from a sample; their shares are counted over every request."""
+    """Classes are proposed from a part of it; their shares are counted over every request."""
     rng = np.random.default_rng(0)
-    names = rng.choice(["shop", "blog", "api"], size=SAMPLE + 20_000, p=[0.6, 0.3, 0.1])
+    names = rng.choice(["shop", "blog", "api"], size=BLOCK + 20_000, p=[0.6, 0.3, 0.1])
     log = recording(tmp_path, [line(i // 50, request=f"GET /{n}/{i} HTTP/1.1") for i, n in enumerate(names)])
     found = profile(log)
     assert found.mix is not None
     shares = {c.name: c.share for c in found.mix.classes}
     assert shares == {name: pytest.approx(np.mean(names == name)) for name in ("shop", "blog", "api")}
+
+
+def test_durations_are_told_where_they_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    timed = [line(i).rstrip() + f" rt={0.01 * i:.3f}\n" for i in range(101)]
+    path.write_text("".join([*timed, line(101), line(102, request="-")]))
+    found = profile(read_recording(path, log_format=COMBINED + " rt=$request_time"))
+    assert found.mix is not None
+    took = found.mix.duration_s
+    assert took is not None
+    assert (took.mean, took.p50, took.p95, took.p99) == pytest.approx((0.5, 0.5, 0.95, 0.99), abs=0.006)
 
 
 def test_the_order_of_classes_is_that_in_which_they_are_tried(tmp_path: Path) -> None:
@@ -207,7 +224,9 @@ def test_visitors_are_counted_as_one_would_by_hand(requests: list[tuple[int, int
     times = np.array([t - origin for t, _ in requests], dtype=float)
     session = np.array([who for _, who in requests], dtype=np.int32)
     end = times[-1] + 1.0
-    found = visitors(times, session, np.array([[0.0, end]]))
+    half = times.size // 2
+    blocks = [(times[:half], session[:half]), (times[half:], session[half:])]
+    found = visitors(blocks, 6, np.array([[0.0, end]]))
     mine = {who: times[session == who] for who in set(session.tolist())}
     gaps = [np.diff(t) for t in mine.values()]
     visits = sum(1 + np.count_nonzero(g > VISIT_SECONDS) for g in gaps)
@@ -231,6 +250,6 @@ def test_visitors_are_counted_as_one_would_by_hand(requests: list[tuple[int, int
 def test_nobody_is_there_in_a_hole() -> None:
     times = np.array([0.0, 1.0, 10_000.0, 10_001.0])
     stretches = np.array([[0.0, 2.0], [10_000.0, 10_002.0]])
-    found = visitors(times, np.array([1, 2, 1, 2]), stretches)
+    found = visitors([(times, np.array([1, 2, 1, 2]))], 3, stretches)
     assert found.at_once_mean == pytest.approx((2.0 + 1.0 + 2.0 + 1.0) / 4.0)
     assert (found.visitors, found.visits, found.at_once_peak) == (2, 4, 2)

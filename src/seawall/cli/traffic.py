@@ -19,7 +19,7 @@ LONG_BYTES = 40_000_000
 
 
 def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """A duration such as 10m in seconds; the option is refused if it is none, or negative."""
+    """A duration such as 10m in seconds; the option is refused if it is none, or not above 0."""
     from seawall.fleet.units import parse_seconds
 
     if value is None:
@@ -28,7 +28,7 @@ def _duration(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         seconds = parse_seconds(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
-    if seconds < 0.0 or (param.name == "length" and seconds == 0.0):
+    if seconds <= 0.0:
         raise click.BadParameter(f"{value} must be above 0", ctx, param)
     return seconds
 
@@ -50,14 +50,23 @@ def _patterns(
 
 
 @click.command("traffic")
-@click.argument("recording", type=PATH, metavar="FILE")
+@click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
 @click.option("--kind", type=click.Choice(["auto", "accesslog", "csv"]), default="auto", show_default=True,
               help="What FILE is; auto looks at its first lines.")  # fmt: skip
-@click.option("--stamp", type=click.Choice(["arrival", "end"]), default="arrival", show_default=True,
-              help="What a log's times are: Apache writes the arrival, nginx the end.")  # fmt: skip
-@click.option("--from", "start", callback=_duration, metavar="TIME",
-              help="Replay from so long after the start of FILE. Default: around the wave, or where it is "
-              "busiest.")  # fmt: skip
+@click.option("--log-format", metavar="FORMAT",
+              help="A log's format: combined, nginx, haproxy, alb, har, gor, or Apache's LogFormat or nginx's "
+              "log_format as configured. Default: its first lines tell.")  # fmt: skip
+@click.option("--session", metavar="KEY",
+              help="What tells visitors apart: user, address, cookie:NAME, header:NAME. Default: user, or "
+              "address and agent.")  # fmt: skip
+@click.option(
+    "--stamp", type=click.Choice(["arrival", "end"]), help="What a log's times are. Default: by its format."
+)
+@click.option("--time-column", metavar="NAME", help="Which column of a CSV holds times.")
+@click.option("--rate-column", metavar="NAME", help="Which column of a CSV holds requests per second.")
+@click.option("--from", "begin", metavar="TIME",
+              help="Replay from here: 10:05, or 5m after the first request. Default: where the wave is, or "
+              "where it is busiest.")  # fmt: skip
 @click.option(
     "--for", "length", callback=_duration, metavar="TIME", help="Replay so much. Default: 10m, or the wave."
 )
@@ -67,20 +76,20 @@ def _patterns(
 @click.option("--write", "fleet", type=PATH, metavar="FLEET", help="Put the block into this fleet file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def command(
-    recording: Path,
-    kind: str,
-    stamp: str,
-    start: float | None,
+    files: tuple[Path, ...],
+    begin: str | None,
     length: float | None,
     redact: tuple[re.Pattern[str], ...],
     block_alone: bool,
     fleet: Path | None,
     as_json: bool,
+    **reading: str | None,
 ) -> None:
     """What is in recorded traffic? Rate, bursts, visitors, mix.
 
-    FILE is an access log (Apache's or nginx's; plain or gzip) or a CSV of requests per second. What was found
-    ends with a traffic: block that replays the wave, or the busiest ten minutes:
+    FILE is a log of requests (Apache, nginx, HAProxy, ALB, HAR, GoReplay; plain or gzip; several, a folder, or
+    a pattern of names) or a CSV of requests per second. What was found ends with a traffic: block that replays
+    the wave, or the busiest ten minutes:
 
     \b
       seawall traffic access.log
@@ -89,16 +98,19 @@ def command(
 
     No address and no user name is printed; --redact leaves out what paths give away.
     """
+    from seawall.cli.recordings import start_of
     from seawall.traffic.profile import part_to_replay, profile
 
     if as_json and block_alone:
         raise click.UsageError("--json and --block cannot be given together.")
-    found = profile(_read(recording, kind, stamp), redact)
+    recording = _read(files, reading)
+    _refuse_misplaced(recording, reading)
+    found = profile(recording, redact)
     try:
-        part = part_to_replay(found, length, start)
+        part = part_to_replay(found, length, None if begin is None else start_of(begin, recording))
     except ValueError as error:
         raise click.BadParameter(f"{error}; change --from", param_hint="--from") from None
-    block = _block(found, part, recording, kind, stamp, fleet)
+    block = _block(found, part, files, reading, fleet)
     written = _write(fleet, block) if fleet is not None else ()
     if as_json:
         _print_json(found, block)
@@ -108,40 +120,99 @@ def command(
         _print_text(found, block, written)
 
 
-def _read(path: Path, kind: str, stamp: str) -> Recording:
+def _read(files: tuple[Path, ...], reading: dict[str, str | None]) -> Recording:
     """The recording; on a terminal a word is said while a long one is read."""
     import sys
 
     from seawall.traffic.recorded import read_recording
 
-    def read() -> Recording:
-        return read_recording(path, kind, stamp=stamp)  # type: ignore[arg-type]
-
-    try:
-        long = not path.is_file() or path.stat().st_size >= LONG_BYTES
-    except OSError:
-        long = False
-    if not (long and sys.stderr.isatty()):
-        return read()
+    options: dict[str, Any] = {name: value for name, value in reading.items() if value is not None}
+    if not sys.stderr.isatty() or _size(files) < LONG_BYTES:
+        return read_recording(files, **options)
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(f"reading {escape(str(path))} ..."):
-        return read()
+    with Console(stderr=True).status(f"reading {escape(str(files[0]))} ..."):
+        return read_recording(files, **options)
 
 
-def _block(found: Profile, part: Part, path: Path, kind: str, stamp: str, fleet: Path | None) -> Block:
-    """The block for a file; what cannot be read again, such as a pipe, is described instead of replayed."""
+def _refuse_misplaced(recording: Recording, reading: dict[str, str | None]) -> None:
+    """Options that say nothing about this kind of recording."""
+    is_log = recording.log is not None
+    others = ("time_column", "rate_column") if is_log else ("log_format", "session", "stamp")
+    for name in others:
+        if reading[name] is not None:
+            what = "a log of requests" if is_log else "a CSV of requests per second"
+            raise click.UsageError(f"--{name.replace('_', '-')} says nothing about {what}, which this is.")
+
+
+def _size(files: tuple[Path, ...]) -> float:
+    """Bytes of all files; no end of them where one is a pipe."""
+    import math
+
+    from seawall.traffic.files import recorded_files
+
+    size = 0.0
+    for file in recorded_files(files):
+        try:
+            size += Path(file).stat().st_size if Path(file).is_file() else math.inf
+        except OSError:
+            continue
+    return size
+
+
+def _block(
+    found: Profile, part: Part, files: tuple[Path, ...], reading: dict[str, str | None], fleet: Path | None
+) -> Block:
+    """The block for the files; what cannot be read again, such as a pipe, is described instead of replayed."""
     import os
 
     from seawall.cli.trafficblock import Replay, block_of
 
-    options = {} if kind == "auto" else {"kind": kind}
-    if stamp != "arrival" and found.kind == "accesslog":
-        options["stamp"] = stamp
-    folder = Path.cwd() if fleet is None else fleet.parent
-    name = str(path) if path.is_absolute() else os.path.relpath(path, folder)
-    return block_of(found, part, Replay(name if path.is_file() else None, options))
+    keys = {
+        "kind": "kind",
+        "log_format": "format",
+        "session": "session",
+        "stamp": "stamp",
+        "time_column": "timeColumn",
+        "rate_column": "rateColumn",
+    }
+    options = {keys[name]: value for name, value in reading.items() if value not in (None, "auto")}
+    name = _one_name(files)
+    if name is not None and not name.is_absolute():
+        name = Path(os.path.relpath(name, Path.cwd() if fleet is None else fleet.parent))
+    texts = {key: str(value) for key, value in options.items()}
+    return block_of(found, part, Replay(None if name is None else str(name), texts))
+
+
+def _one_name(files: tuple[Path, ...]) -> Path | None:
+    """What names all the files at once: one of them, their folder or a pattern; None if nothing does, or for a pipe."""
+    import os
+
+    from seawall.fleet.errors import InputError
+    from seawall.traffic.files import recorded_files
+
+    meant = {str(file) for file in recorded_files(files)}
+    if not all(Path(file).is_file() for file in meant):
+        return None
+    if len(files) == 1:
+        return files[0]
+    head = _common(meant)
+    tail = _common({file[len(head) :][::-1] for file in meant})[::-1]
+    for name in (os.path.dirname(head), f"{head}*{tail}"):
+        try:
+            if name and {str(file) for file in recorded_files(name)} == meant:
+                return Path(name)
+        except InputError:
+            continue
+    return None
+
+
+def _common(texts: set[str]) -> str:
+    """With what all texts begin."""
+    low, high = min(texts), max(texts)
+    same = (n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b)
+    return low[: next(same, len(low))]
 
 
 def _write(fleet: Path, block: Block) -> tuple[str, ...]:
@@ -187,11 +258,13 @@ def as_data(found: Profile, block: Block) -> dict[str, Any]:
     return {
         "file": found.source,
         "kind": found.kind,
+        "unit": found.unit,
         "requests": found.requests,
         "lines": found.lines,
         "damaged": found.damaged,
         "without_request": found.without_request,
         "began_at": found.origin,
+        "utc_offset_s": found.utc_offset_s,
         "seconds": found.seconds,
         "step_s": found.step_s,
         "holes": None if found.holes is None else asdict(found.holes),

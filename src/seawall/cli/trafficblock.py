@@ -7,12 +7,13 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from seawall.cli.trafficview import Clock, many, rate_text, span_text
+from seawall.cli.trafficview import clock_of, many, rate_text, span_text
 from seawall.fleet.initial_text import scalar
 from seawall.fleet.units import format_seconds
 from seawall.traffic.described import described
+from seawall.traffic.mix import ClassMix
 from seawall.traffic.patterns import OTHER
-from seawall.traffic.profile import ClassMix, Part, Profile
+from seawall.traffic.profile import Part, Profile
 
 WIDTH = 78
 
@@ -81,7 +82,7 @@ def _what(found: Profile, part: Part) -> str:
     mean = f"{rate_text(part.rate)} on average"
     if part.seconds >= found.seconds:
         return f"all of the recording: {where}, {mean}"
-    clock = Clock(found.origin, found.seconds, dated=True)
+    clock = clock_of(found, dated=True)
     wave, end = found.bursts.wave, part.begin_s + part.seconds
     holds = (
         wave is not None
@@ -96,7 +97,7 @@ def _what(found: Profile, part: Part) -> str:
 
 def _recorded(found: Profile, part: Part, replay: Replay) -> list[str]:
     lines = [f"file: {scalar(str(replay.file))}"]
-    lines += [f"{key}: {value}" for key, value in replay.options.items()]
+    lines += [f"{key}: {scalar(value)}" for key, value in replay.options.items()]
     if part.begin_s > 0.0:
         lines.append(f"from: {format_seconds(part.begin_s)}")
     if part.begin_s + part.seconds < found.seconds:

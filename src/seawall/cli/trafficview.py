@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from seawall.record import words
-from seawall.traffic.profile import Columns, Mix, Profile
+from seawall.traffic.mix import Mix
+from seawall.traffic.profile import Columns, Profile
 from seawall.traffic.swells import Rise, Wave
 from seawall.traffic.visitors import Visitors
 
@@ -24,17 +25,19 @@ SHADE = "░"
 PLAIN_BLOCKS = " ___#####"
 PLAIN_SHADE = "."
 _NAMED_STATUSES = 3
+_ONE = {"lines": "line", "rows": "row", "records": "record", "entries": "entry"}
 _YEAR = 365 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Says when something was: by the clock (UTC) where the recording's start is known, else since its start."""
+    """Says when something was: by the log's own clock where there is one, else since the recording's start."""
 
     origin: float | None
     seconds: float
+    utc_offset_s: int = 0
     dated: bool = False
-    """Whether the date is always said, with its year."""
+    """Whether the date is always said, with its year and zone."""
 
     def at(self, s: float) -> str:
         """`10:05:03`, `18 May 10:05:03`, `18 May 2015 10:05:03 UTC`; `1:02:05` after the start."""
@@ -43,7 +46,7 @@ class Clock:
             return f"{words.clock(s)} after its start" if self.dated else words.clock(s)
         time = f"{when:%H:%M:%S}"
         if self.dated:
-            return f"{when.day} {when:%b %Y} {time} UTC"
+            return f"{when.day} {when:%b %Y} {time} {self.zone}"
         return f"{self._day(when)} {time}" if self._days() else time
 
     def short(self, s: float) -> str:
@@ -56,6 +59,13 @@ class Clock:
         time = f"{when:%H:%M}" if self.seconds >= 1200.0 else f"{when:%H:%M:%S}"
         return f"{self._day(when)} {time}" if self._days() else time
 
+    @property
+    def zone(self) -> str:
+        """`UTC`, `+02:00`."""
+        minutes = abs(self.utc_offset_s) // 60
+        sign = "-" if self.utc_offset_s < 0 else "+"
+        return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}" if minutes else "UTC"
+
     def _day(self, when: datetime) -> str:
         """`18 May`; with the year where the recording is so long that it takes one."""
         return f"{when.day} {when:%b %Y}" if self.seconds >= _YEAR else f"{when.day} {when:%b}"
@@ -64,13 +74,20 @@ class Clock:
         if self.origin is None:
             return None
         try:
-            return datetime.fromtimestamp(0, UTC) + timedelta(seconds=math.floor(self.origin + s))
+            return datetime.fromtimestamp(0, UTC) + timedelta(
+                seconds=math.floor(self.origin + self.utc_offset_s + s)
+            )
         except OverflowError:
             return None
 
     def _days(self) -> bool:
         first, last = self._when(0.0), self._when(self.seconds)
         return first is not None and last is not None and first.date() != last.date()
+
+
+def clock_of(found: Profile, *, dated: bool = False) -> Clock:
+    """The clock of a recording."""
+    return Clock(found.origin, found.seconds, found.utc_offset_s, dated)
 
 
 def rate_text(rate: float) -> str:
@@ -127,7 +144,7 @@ def size_text(size: float) -> str:
 
 def view(found: Profile, *, plain: bool = False) -> str:
     """The screen; `plain` keeps its chart to ASCII."""
-    clock = Clock(found.origin, found.seconds)
+    clock = clock_of(found)
     parts: list[str] = [_heading(found), "\n".join(_chart(found, clock, plain))]
     parts.append("\n".join([*_rate(found, clock), *_bursts(found, clock)]))
     if found.visitors is not None:
@@ -140,11 +157,13 @@ def view(found: Profile, *, plain: bool = False) -> str:
 
 
 def _heading(found: Profile) -> str:
-    clock = Clock(found.origin, found.seconds, dated=True)
+    clock = clock_of(found, dated=True)
     requests = many(round(found.requests), "request")
     name = click.style("".join(c if c.isprintable() else "?" for c in found.source), bold=True)
     lines = [f"{name} · {requests} in {span_text(found.seconds)}"]
-    read = many(found.lines, "line" if found.kind == "accesslog" else "row")
+    read = (
+        f"{words.count(found.lines)} {_ONE.get(found.unit, found.unit) if found.lines == 1 else found.unit}"
+    )
     if found.kind == "accesslog":
         read += f", {words.count(found.damaged)} damaged"
     if found.without_request:
@@ -287,12 +306,15 @@ def _answers(mix: Mix) -> list[str]:
     for hundred, share in sorted(hundreds.items()):
         name = f"{hundred}xx" if hundred else "none"
         texts.append(f"{name} {share_text(share)}{_errors(mix, hundred, share)}")
-    sizes = (
-        f"size: mean {size_text(mix.mean_bytes)}, p50 {size_text(mix.p50_bytes)}, "
-        f"p99 {size_text(mix.p99_bytes)}"
-    )
+    size, took = mix.size_bytes, mix.duration_s
+    figures = [("mean", size.mean), ("p50", size.p50), ("p99", size.p99)]
+    lines = [", ".join(texts), "size: " + ", ".join(f"{name} {size_text(x)}" for name, x in figures)]
+    if took is not None:
+        times = [("mean", took.mean), ("p50", took.p50), ("p95", took.p95), ("p99", took.p99)]
+        lines.append("time: " + ", ".join(f"{name} {words.milliseconds(1e3 * x)}" for name, x in times))
     methods = [f"{name} {share_text(share)}" for name, share in mix.methods.items()][:6]
-    return [_row("answers", ", ".join(texts)), _row("", sizes), _row("methods", ", ".join(methods))]
+    rows = [_row("" if i else "answers", line) for i, line in enumerate(lines)]
+    return [*rows, _row("methods", ", ".join(methods))]
 
 
 def _errors(mix: Mix, hundred: int, share: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -150,27 +151,37 @@ class Counts:
         return spread / freedom / mean if freedom > 0.0 and mean > 0.0 else None
 
 
-def counts_of_times(t_s: Floats) -> Counts:
-    """Counts by the second of requests at `t_s`, seconds since 1970 that never fall, at least one.
+def counts_of_times(blocks: Iterable[Floats]) -> Counts:
+    """Counts by the second of requests, their times in blocks: seconds since 1970 that never fall, at least one.
 
     The recording lasts from the whole second of the first request to the end of that of the last, as it does
     when it is replayed. A silence is a hole if it is longer than HOLE_DISTANCES mean distances between
     requests, than HOLE_USUAL times what nine in ten silences last, and than HOLE_SECONDS.
     """
-    seconds = np.floor(t_s)
-    first = np.concatenate(([0], np.flatnonzero(np.diff(seconds)) + 1))
-    requests = np.diff(np.append(first, seconds.size)).astype(np.float64)
-    starts = seconds[first] - seconds[0]
+    found, numbers = [np.empty(0)], [np.empty(0)]
+    for block in blocks:
+        seconds = np.floor(block)
+        if not seconds.size:
+            continue
+        first = np.concatenate(([0], np.flatnonzero(np.diff(seconds)) + 1))
+        counts = np.diff(np.append(first, seconds.size)).astype(np.float64)
+        if found[-1].size and found[-1][-1] == seconds[0]:
+            numbers[-1][-1] += counts[0]
+            first, counts = first[1:], counts[1:]
+        if first.size:
+            found.append(seconds[first])
+            numbers.append(counts)
+    whole, requests = np.concatenate(found), np.concatenate(numbers)
+    starts = whole - whole[0]
     duration = float(starts[-1]) + 1.0
     gaps = np.diff(starts)
     usual = float(np.quantile(gaps, 0.9)) if gaps.size else 0.0
-    least = max(HOLE_SECONDS, HOLE_DISTANCES * duration / seconds.size, HOLE_USUAL * usual)
+    least = max(HOLE_SECONDS, HOLE_DISTANCES * duration / float(requests.sum()), HOLE_USUAL * usual)
     broken = np.flatnonzero(gaps - 1.0 > least)
     begins = np.concatenate(([0.0], starts[broken + 1]))
     ends = np.append(starts[broken] + 1.0, duration)
-    return Counts(
-        starts, starts + 1.0, requests, np.column_stack((begins, ends)), 1.0, True, float(seconds[0])
-    )
+    stretches = np.column_stack((begins, ends))
+    return Counts(starts, starts + 1.0, requests, stretches, 1.0, True, float(whole[0]))
 
 
 def counts_of_rate(rate: StepRate, step_s: float, origin: float | None) -> Counts:

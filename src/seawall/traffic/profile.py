@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from seawall.fleet.errors import InputError
 from seawall.traffic.counts import Counts, Floats, counts_of_rate, counts_of_times, round_step
 from seawall.traffic.logs.log import RequestLog
-from seawall.traffic.patterns import OTHER, ProposedClass, compile_patterns, propose_classes
+from seawall.traffic.mix import Mix, blocks, mix, presentable
 from seawall.traffic.recorded import Kind, Recording
 from seawall.traffic.swells import Rise, Wave, steepest_rise, step_for, waves
 from seawall.traffic.visitors import Visitors, visitors
 
 MINUTE = 60.0
-SAMPLE = 100_000
-"""Classes are proposed from so many requests: each one's share of them is then known within 0.5 %."""
 COLUMNS = 66
 """A rate over time is shown in at most so many columns."""
-LEFT_OUT = "*"
-"""Stands in a path for what is not to be shown; patterns made of such a path match the path itself."""
 USUAL_PART = 600.0
 LONGEST_PART = 3600.0
 WITH_CALM = 1.5
@@ -81,35 +77,6 @@ class Bursts:
     """How many others are at least half as high."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClassMix:
-    """One class of requests; shares are of its own requests but for `share`, of all."""
-
-    name: str
-    patterns: tuple[str, ...]
-    share: float
-    method: str
-    """The method of most of them."""
-    example: str
-    """Their most frequent path, without its query; empty for what is left over."""
-    answered_4xx: float
-    answered_5xx: float
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """What was asked for and how it was answered; shares are of all requests."""
-
-    classes: tuple[ClassMix, ...]
-    """In the order in which their patterns are to be tried; what is left over, without patterns, comes last."""
-    methods: dict[str, float]
-    statuses: dict[int, float]
-    """By status, 0 for none; the most frequent first."""
-    mean_bytes: float
-    p50_bytes: float
-    p99_bytes: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
     """The rate over time, a column each `step_s`: its mean, and that of its busiest step; 0 in holes."""
@@ -125,13 +92,17 @@ class Profile:
 
     source: str
     kind: Kind
+    unit: str
+    """What the file consists of: lines, rows (CSV), records (GoReplay) or entries (HAR)."""
     requests: float
     lines: int
-    """Lines of a log, rows of a CSV."""
+    """How many of them there are."""
     damaged: int
     without_request: int
     origin: float | None
     """Its start, seconds since 1970; None where the file does not tell."""
+    utc_offset_s: int
+    """How far its own clock is ahead of UTC."""
     seconds: float
     step_s: float
     """What its rates are counted by: seconds for a log, the usual step of a CSV."""
@@ -156,18 +127,6 @@ def profile(recording: Recording, redact: Sequence[re.Pattern[str]] = ()) -> Pro
     rate = recording.rate
     counts = counts_of_rate(rate.rate, rate.step_s, rate.first)
     return _profile(recording, counts, lines=rate.rows)
-
-
-def presentable(log: RequestLog, redact: Sequence[re.Pattern[str]] = ()) -> RequestLog:
-    """The log with LEFT_OUT in its paths for what `redact` matches and for what cannot be printed, as blanks."""
-    paths = list(log.paths)
-    for i, path in enumerate(paths):
-        if not path.isprintable() or " " in path:
-            path = "".join(c if c.isprintable() and c != " " else LEFT_OUT for c in path)
-        for pattern in redact:
-            path = pattern.sub(LEFT_OUT, path)
-        paths[i] = path
-    return replace(log, paths=tuple(paths))
 
 
 def part_to_replay(found: Profile, seconds: float | None = None, from_s: float | None = None) -> Part:
@@ -195,21 +154,21 @@ def part_to_replay(found: Profile, seconds: float | None = None, from_s: float |
 
 
 def _of_log(recording: Recording, log: RequestLog) -> Profile:
-    asked = log.method > 0
-    times = log.t_s[asked]
-    if not times.size:
+    if log.without_request == len(log):
         empty = "none of the log's lines holds a request; give a log of requests that were made"
         raise InputError(empty, file=recording.source)
-    counts = counts_of_times(times)
-    assert counts.origin is not None
+    counts = counts_of_times(times for (times,) in blocks(log, log.t_s))
+    origin = counts.origin or 0.0
+    who = ((times - origin, session) for times, session in blocks(log, log.t_s, log.session))
     return _profile(
         recording,
         counts,
         lines=log.lines,
         damaged=log.damaged,
-        without_request=int(log.method.size - times.size),
-        seen=visitors(times - counts.origin, log.session[asked], counts.stretches),
-        mix=_mix(log),
+        without_request=log.without_request,
+        utc_offset_s=log.utc_offset_s,
+        seen=visitors(who, log.sessions, counts.stretches),
+        asked=mix(log),
     )
 
 
@@ -220,8 +179,9 @@ def _profile(
     lines: int,
     damaged: int = 0,
     without_request: int = 0,
+    utc_offset_s: int = 0,
     seen: Visitors | None = None,
-    mix: Mix | None = None,
+    asked: Mix | None = None,
 ) -> Profile:
     step = step_for(counts)
     found = waves(counts, step)
@@ -229,11 +189,13 @@ def _profile(
     return Profile(
         source=recording.source,
         kind=recording.kind,
+        unit="rows" if recording.log is None else recording.log.unit,
         requests=counts.total,
         lines=lines,
         damaged=damaged,
         without_request=without_request,
         origin=counts.origin,
+        utc_offset_s=utc_offset_s,
         seconds=counts.duration_s,
         step_s=counts.step_s,
         holes=Holes(holes.size, float(holes.max()), float(holes.sum())) if holes.size else None,
@@ -246,7 +208,7 @@ def _profile(
             max(0, len(found) - 1),
         ),
         visitors=seen,
-        mix=mix,
+        mix=asked,
         columns=_columns(counts),
         notes=recording.notes,
         counts=counts,
@@ -275,53 +237,3 @@ def _columns(counts: Counts) -> Columns:
     column = np.searchsorted(edges, counts.starts, side="right") - 1
     np.maximum.at(peaks, np.minimum(column, peaks.size - 1), counts.rates)
     return Columns(step, means, peaks)
-
-
-def _sample(log: RequestLog) -> RequestLog:
-    """So much of a long log as tells its classes, a request of each equal part of it: methods and paths alone."""
-    lines = np.flatnonzero(log.method > 0)
-    if lines.size <= SAMPLE:
-        return log
-    within = np.random.default_rng(0).random(SAMPLE)
-    chosen = lines[((np.arange(SAMPLE) + within) * (lines.size / SAMPLE)).astype(np.int64)]
-    return replace(log, method=log.method[chosen], path=log.path[chosen])
-
-
-def _mix(log: RequestLog) -> Mix:
-    asked = log.method > 0
-    total = int(np.count_nonzero(asked))
-    method, status, size = log.method[asked].astype(np.int64), log.status[asked], log.size_bytes[asked]
-    proposed = propose_classes(_sample(log))
-    classifier = compile_patterns({c.name: c.patterns for c in proposed})
-    classes = classifier.classes(log)[asked].astype(np.int64)
-    named = [*proposed, ProposedClass(OTHER, (), 0.0, "")]
-    of_class = np.bincount(classes, minlength=len(named))
-    by_method = np.bincount(classes * len(log.methods) + method, minlength=len(named) * len(log.methods))
-    by_method = by_method.reshape(-1, len(log.methods))
-    hundreds = np.minimum(status.astype(np.int64) // 100, 9)
-    by_status = np.bincount(classes * 10 + hundreds, minlength=len(named) * 10).reshape(-1, 10)
-    mixes = [
-        ClassMix(
-            name=c.name,
-            patterns=c.patterns,
-            share=float(of_class[i] / total),
-            method=log.methods[int(np.argmax(by_method[i]))],
-            example=c.example,
-            answered_4xx=float(by_status[i, 4] / of_class[i]),
-            answered_5xx=float(by_status[i, 5] / of_class[i]),
-        )
-        for i, c in enumerate(named)
-        if of_class[i]
-    ]
-    codes, numbers = np.unique(status, return_counts=True)
-    frequent = sorted(zip(numbers.tolist(), codes.tolist(), strict=True), reverse=True)
-    methods = sorted(zip(by_method.sum(axis=0).tolist(), log.methods, strict=True), reverse=True)
-    low, high = np.quantile(size, [0.5, 0.99])
-    return Mix(
-        classes=tuple(mixes),
-        methods={name: number / total for number, name in methods if number},
-        statuses={code: number / total for number, code in frequent},
-        mean_bytes=float(size.mean()),
-        p50_bytes=float(low),
-        p99_bytes=float(high),
-    )
