@@ -130,7 +130,7 @@ def wave_of_traffic(
 
 
 def _wave(wave: Wave, manner: Manner) -> Wave:
-    if not wave.asks and not wave.recorded_asks:
+    if wave.ask_of_record is not None and not wave.recorded_asks:
         raise InputError(
             f"no recorded request is left to send: only {', '.join(manner.methods)} are sent; add --methods"
         )

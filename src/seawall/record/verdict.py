@@ -169,9 +169,10 @@ def _peaks(record: Record) -> dict[str, float | None]:
 
 
 def _rates(record: Record) -> dict[str, float | None]:
-    """Mean requests a second in the wave, by intended time; over the whole run where there is no wave."""
+    """Mean requests a second in the wave, by intended time; over all of the traffic where there is no wave."""
     t = record.series["t"]
-    start, end = record.wave or (0.0, np.inf)
+    traffic = record.description.get("interrupted_s") or record.description.get("traffic_s") or np.inf
+    start, end = record.wave or (0.0, float(traffic))
     inside = (t >= start) & (t < end)
     seconds = int(inside.sum()) * record.bin_seconds
     return {

@@ -158,6 +158,13 @@
     return (u, low, high) => [0, Math.max(high, high > top / 4 ? top : 0) * 1.12 || 1];
   }
 
+  /* Values with none beside them: a line through a single point would not be seen. */
+  function alone(u, series) {
+    const values = u.data[series];
+    const none = (n) => values[n] === null || values[n] === undefined;
+    return values.flatMap((value, n) => (!none(n) && none(n - 1) && none(n + 1) ? [n] : []));
+  }
+
   function options(chart, lines, width) {
     const bounds = boundsOf(chart);
     const muted = colour("--muted");
@@ -187,7 +194,7 @@
           width: line.n ? 1 : 2,
           alpha: line.n ? 0.6 : 1,
           dash: DASHES[line.variant % LOOKS],
-          points: { show: false },
+          points: { show: true, filter: alone, size: line.n ? 3 : 4, fill: variantColour(line.variant) },
           paths: whole && chart.unit !== "requests" ? uPlot.paths.stepped({ align: 1 }) : undefined,
         })),
       ],
