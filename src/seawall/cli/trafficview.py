@@ -170,7 +170,8 @@ def _heading(found: Profile) -> str:
         read += f", {words.count(found.without_request)} without a request"
     when = ""
     if found.origin is not None:
-        when = f"{clock.at(0.0)} to {clock.at(max(0.0, found.seconds - found.step_s))}; "
+        last = max(0.0, found.seconds - found.step_s)
+        when = f"{clock.at(0.0).removesuffix(' ' + clock.zone)} to {clock_of(found).at(last)} {clock.zone}; "
     lines.append(textwrap.fill(when + read, WIDTH))
     if found.holes is not None:
         holes = words.plural(found.holes.number, "hole")
