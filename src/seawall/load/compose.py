@@ -21,6 +21,7 @@ from seawall.traffic.patterns import OTHER, compile_patterns, propose_classes
 from seawall.traffic.recorded import Recording
 from seawall.traffic.workload import workload, workload_of
 
+_BLOCK = 1 << 18
 UNCHANGED_METHODS = ("GET", "HEAD")
 """Recorded requests of other methods change something, and are sent only when asked for."""
 
@@ -60,7 +61,7 @@ def wave_of_fleet(fleet: Fleet, target: Target, manner: Manner) -> Wave:
     found_asks: list[Ask] = []
     places: NDArray[np.int32] | None = None
     if work.recording is not None and work.recording.log is not None:
-        found_asks, places = _recorded_asks(work.recording, manner)
+        found_asks, places = _recorded_asks(work.recording.log, manner)
     if places is None or fleet.file.traffic.users is not None:
         for number, (name, request_class) in enumerate(requests.items()):
             found = _asks_of_class(fleet, name, number, request_class, target)
@@ -107,11 +108,11 @@ def wave_of_traffic(
     places: NDArray[np.int32] | None = None
     if work.recording is not None and work.recording.log is not None:
         recording = with_classes(work.recording, manner.redact)
-        assert recording.classifier is not None
+        assert recording.log is not None
         work = workload_of(traffic, manner.seed, lambda: recording, _blame)
         found = recording.shares or {}
         classes, shares = tuple(found), tuple(found.values())
-        asks, places = _recorded_asks(recording, manner)
+        asks, places = _recorded_asks(recording.log, manner)
     return _wave(
         Wave(
             name="wave",
@@ -203,39 +204,39 @@ def redacted(path: str, rules: Sequence[re.Pattern[str]]) -> str:
     return path
 
 
-def _recorded_asks(recording: Recording, manner: Manner) -> tuple[list[Ask], NDArray[np.int32]]:
+def _recorded_asks(log: RequestLog, manner: Manner) -> tuple[list[Ask], NDArray[np.int32]]:
     """What a recording asks for, each thing once, and for each of its rows the number of its ask, or SKIPPED."""
-    log = recording.log
-    assert log is not None
-    classes = _classes(recording, log)
-    allowed = np.array([name in manner.methods for name in log.methods])
-    sent = np.flatnonzero(allowed[log.method] & (log.method > 0))
+    allowed = np.array([bool(name) and name in manner.methods for name in log.methods])
     places = np.full(len(log), SKIPPED, np.int32)
-    details = log.detail[sent].astype(np.int64)
-    keys = np.stack((classes[sent], log.method[sent], log.path[sent], details))
-    different, place = np.unique(keys, axis=1, return_inverse=True)
-    places[sent] = place.reshape(-1)
-    asks = []
-    for cls, method, path, detail in different.T.tolist():
-        more = log.details[detail] if detail >= 0 else None
-        asks.append(
-            Ask(
-                log.methods[method],
-                rewritten(log.paths[path], manner.rewrites),
-                () if more is None else more.headers,
-                b"" if more is None else more.body,
-                cls,
-            )
-        )
+    numbers: dict[int, int] = {}
+    asks: list[Ask] = []
+    for begin in range(0, len(log), _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        method, path, detail = (np.asarray(column[part]).astype(np.int64) for column in
+                                (log.method, log.path, log.detail))  # fmt: skip
+        # What has headers or a body of its own is like no other; of the rest, method and path are all there is.
+        keys = np.where(detail >= 0, -1 - detail, path * len(log.methods) + method)
+        sent = np.flatnonzero(allowed[method])
+        different, first, place = np.unique(keys[sent], return_index=True, return_inverse=True)
+        for key, row in zip(different.tolist(), sent[first].tolist(), strict=True):
+            if key not in numbers:
+                numbers[key] = len(asks)
+                asks.append(_recorded_ask(log, begin + row, manner))
+        known = np.array([numbers[key] for key in different.tolist()], np.int32)
+        places[begin + sent] = known[place.reshape(-1)]
     return asks, places
 
 
-def _classes(recording: Recording, log: RequestLog) -> NDArray[np.int64]:
-    """The class of each row, 0 for those that match none (theirs is drawn when they are sent)."""
-    if recording.classifier is None:
-        return np.zeros(len(log), np.int64)
-    found = recording.classifier.classes(log).astype(np.int64)
-    return np.where(found >= len(recording.classifier.names), 0, np.maximum(found, 0))
+def _recorded_ask(log: RequestLog, row: int, manner: Manner) -> Ask:
+    """What one recorded request asks for."""
+    method, path, detail = log.methods[log.method[row]], log.paths[log.path[row]], int(log.detail[row])
+    more = log.details[detail] if detail >= 0 else None
+    return Ask(
+        method,
+        rewritten(path, manner.rewrites),
+        () if more is None else more.headers,
+        b"" if more is None else more.body,
+    )
 
 
 def rewritten(path: str, rules: Sequence[Rewrite]) -> str:
