@@ -263,6 +263,29 @@ def test_each_copy_is_a_visitor_of_its_own_and_the_first_stays(whole: bool) -> N
     assert np.unique(thrice.times_s).size == 1500
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("multiply", [0.5, 1.0, 2.5])
+def test_each_arrival_tells_which_request_it_repeats(whole: bool, multiply: float) -> None:
+    requests = recorded(whole=whole)
+    for chunk in arrivals_from_requests(requests, 7, multiply=multiply, chunk=64):
+        assert chunk.records is not None
+        np.testing.assert_array_equal(requests.classes[chunk.records], chunk.classes)
+        np.testing.assert_array_equal(requests.sessions[chunk.records], chunk.sessions % 20)
+        seconds = np.floor(chunk.times_s + np.floor(requests.times_s[0]))
+        np.testing.assert_array_equal(np.floor(requests.times_s[chunk.records]), seconds)
+    rows = np.arange(500) * 3 + 1
+    some = Requests(requests.times_s, requests.classes, requests.sessions, 20, whole, rows)
+    both = zip(arrivals_from_requests(requests, 7), arrivals_from_requests(some, 7), strict=True)
+    for chunk, of_some in both:
+        assert chunk.records is not None
+        np.testing.assert_array_equal(rows[chunk.records], of_some.records)
+        np.testing.assert_array_equal(chunk.times_s, of_some.times_s)
+
+
+def test_arrivals_from_a_load_repeat_nothing() -> None:
+    assert all(chunk.records is None for chunk in arrivals_from_load(parse_shape(WAVE), seed=1))
+
+
 def test_a_part_of_the_requests_is_taken_by_chance() -> None:
     requests = recorded(count=4000)
     for multiply in (0.25, 1.25):

@@ -63,6 +63,23 @@ def test_lines_without_a_request_do_not_arrive(tmp_path: Path) -> None:
     assert caught.value.file == str(path)
 
 
+def test_an_arrival_names_the_row_of_the_log_that_it_repeats(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    lines = [
+        GOOD.replace("/a", f"/{n}") if n % 3 else GOOD.replace("GET /a HTTP/1.1", "-") for n in range(30)
+    ]
+    path.write_text("".join(lines))
+    for classes in (None, {"page": ["/*"]}):
+        recording = read_recording(path, classes=classes)
+        log = recording.log
+        assert log is not None
+        (chunk,) = recording.arrivals(1)
+        assert chunk.records is not None
+        assert [log.paths[p] for p in log.path[chunk.records]] == [f"/{n}" for n in range(30) if n % 3]
+        (twice,) = recording.arrivals(1, multiply=2.0)
+        assert sorted(twice.records.tolist()) == sorted(chunk.records.tolist() * 2)
+
+
 def test_a_rate_arrives_as_a_poisson_process() -> None:
     recording = read_recording(RATE)
     assert (recording.kind, recording.shares, recording.duration_s) == ("csv", None, 300.0)

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from seawall.fleet.errors import InputError
-from seawall.traffic.logs.lineformat import Field, LineFormat, Part, Role, line_format
+from seawall.traffic.logs.lineformat import WORD, Field, LineFormat, Part, Role, line_format
 from seawall.traffic.logs.stamps import strftime_pattern
 
 VHOST_COMBINED = '%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i"'
@@ -52,20 +52,20 @@ _ADDRESS_HEADERS = frozenset(
     ("x-forwarded-for", "x-real-ip", "true-client-ip", "cf-connecting-ip", "forwarded")
 )
 _PLAIN = {
-    "h": Field("", Role.ADDRESS, pattern=rb"[^ \t\n]+"),
-    "a": Field("", Role.ADDRESS, pattern=rb"[^ \t\n]+"),
-    "l": Field("", pattern=rb"[^ \t\n]+"),
+    "h": Field("", Role.ADDRESS, pattern=WORD),
+    "a": Field("", Role.ADDRESS, pattern=WORD),
+    "l": Field("", pattern=WORD),
     "u": Field("", Role.USER),
     "r": Field("", Role.REQUEST),
     "m": Field("", Role.METHOD, pattern=rb"[A-Za-z][A-Za-z0-9_-]{0,31}|-"),
-    "U": Field("", Role.TARGET, pattern=rb"[^\n?\"]*?"),
+    "U": Field("", Role.TARGET, pattern=rb"[^\n?\"]*"),
     "q": Field("", Role.QUERY, pattern=rb"(?:\?[^ \t\n\"]*)?"),
     "s": Field("", Role.STATUS, pattern=rb"\d{3}|-"),
     "b": Field("", Role.SIZE, pattern=_NUMBER),
     "B": Field("", Role.SIZE, pattern=_NUMBER),
     "O": Field("", Role.SIZE, pattern=_NUMBER),
     "D": Field("", Role.DURATION, scale=1e-6, pattern=_NUMBER),
-    "H": Field("", pattern=rb"[^ \t\n]+"),
+    "H": Field("", pattern=WORD),
     "p": Field("", pattern=_NUMBER),
     "P": Field("", pattern=_NUMBER),
     "k": Field("", pattern=_NUMBER),
@@ -80,7 +80,8 @@ _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 _CLOCKS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 _FRACTIONS = {"msec_frac": (1e-3, rb"\d{3}"), "usec_frac": (1e-6, rb"\d{6}")}
 _CONFIGURED = re.compile(
-    r"\s*(?:Custom|Transfer)?Log(?:Format)?\s+(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)').*", re.DOTALL
+    r"\s*(?:LogFormat|(?:Custom|Global|Transfer)Log\s+\S+)\s+(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)').*",
+    re.DOTALL,
 )
 _ESCAPES = {'\\"': '"', "\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\'": "'"}
 

@@ -26,6 +26,7 @@ RUN = 1 << 18
 """Rows that are sorted at once."""
 MERGED = 1 << 20
 """About so many rows are merged at once."""
+LEAST_MERGED = 1024
 BEHIND_SECONDS = 60.0
 """A clock that is set back by less cannot be told from requests that were written late."""
 _IN_A_ROW = 3
@@ -140,7 +141,7 @@ def _merged(columns: dict[str, Array], starts: NDArray[np.int64]) -> dict[str, A
     merged = {name: Spool(dtype) for name, dtype in COLUMNS.items()}
     times = columns["t_s"]
     at, ends = starts[:-1].copy(), starts[1:]
-    most = max(1024, MERGED // len(at))
+    most = max(LEAST_MERGED, MERGED // len(at))
     while (live := np.flatnonzero(at < ends)).size:
         # Up to the earliest of the runs' `most`-th rows no run has more than `most` left, but for equal times.
         until = times[np.minimum(at[live] + most, ends[live]) - 1].min()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
+from seawall.traffic.logs.log import Detail
 from seawall.traffic.logs.sessions import SessionKey, cookie
 
 Headers = tuple[tuple[str, str], ...]
@@ -63,3 +64,18 @@ def visitor(headers: Headers, key: SessionKey) -> Hashable | None:
         return None
     agent = "" if key.kind == "address" else found.get("user-agent", "")
     return (address.encode(), agent.encode())
+
+
+def stored(headers: Headers, body: bytes = b"") -> bytes:
+    """Headers and a body as bytes; a body may be added at their end where there are headers."""
+    if not headers and not body:
+        return b""
+    head = "".join(f"{name}: {value}\n" for name, value in headers)
+    return head.encode("utf-8", "surrogatepass") + b"\n" + body
+
+
+def detail_of(text: bytes) -> Detail:
+    """What `stored` was given."""
+    head, _, body = b"\n".join((b"", text)).partition(b"\n\n")
+    pairs = (line.partition(": ") for line in head.decode("utf-8", "surrogatepass").split("\n") if line)
+    return Detail(tuple((name, value) for name, _, value in pairs), body)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from seawall.fleet.errors import InputError
 from seawall.traffic.logs.columns import Clock, Rows, longest_silence
+from seawall.traffic.logs.exchange import detail_of
 from seawall.traffic.logs.known import Known, lengths
 from seawall.traffic.logs.lineformat import Stamp
-from seawall.traffic.logs.log import FIRST_DAMAGED, Damaged, Detail, RequestLog, printable
+from seawall.traffic.logs.log import FIRST_DAMAGED, ONE, Damaged, RequestLog, printable
 from seawall.traffic.logs.requestline import RequestTable, parted_numbers
 from seawall.traffic.logs.sessions import Visitors
 from seawall.traffic.logs.spool import Texts, release
@@ -37,57 +38,55 @@ class Gatherer:
         self._known_details: Known[bytes] = Known(_GENERATION, self._details.extend, lengths)
         self._examples: list[Damaged] = []
         self._file = ""
-        self._waiting: list[tuple[float, int, int, int, int, float, int]] = []
+        self._files = 0
+        self._waiting: list[tuple[float, bytes, Hashable | None, bytes, int, int, float]] = []
+        self._waiting_bytes = 0
 
     def begin(self, path: str | Path) -> None:
         """What comes next is from this file."""
         self._end_waiting()
         self._file = str(path)
+        self._files += 1
         self.clock.new_file()
 
     def damage(self, line: int, text: bytes) -> None:
         """A line (or record, from 1) that could not be read. They may come a little out of order."""
         self.damaged += 1
-        mine = [e for e in self._examples if e.file == self._file]
+        mine = [e for e in self._examples if e.number == self._files]
         others = self._examples[: len(self._examples) - len(mine)]
         room = FIRST_DAMAGED - len(others)
         if len(mine) < room or (room and line < mine[-1].line):
-            found = Damaged(self._file, line, printable(text))
+            found = Damaged(self._file, self._files, line, printable(text))
             self._examples = [*others, *sorted([*mine, found], key=lambda e: e.line)[:room]]
 
     def add(
         self,
         t_s: float,
-        method: bytes,
-        target: bytes,
-        session: int,
-        detail: Detail,
+        line: bytes,
+        visitor: Hashable | None,
+        detail: bytes,
         status: int = 0,
         size: int = 0,
         duration_s: float = math.nan,
     ) -> None:
-        """One request of a recording that holds headers and bodies."""
-        number = self.requests.number(method, target)
-        row = (t_s, number, status, size, session, duration_s, self._detail(detail))
-        self._waiting.append(row)
-        if len(self._waiting) >= _WAITING:
+        """One request of a recording that holds headers and bodies (`exchange.stored`, empty: neither)."""
+        self._waiting.append((t_s, line, visitor, detail, status, size, duration_s))
+        self._waiting_bytes += len(line) + len(detail)
+        if len(self._waiting) >= _WAITING or self._waiting_bytes > _GENERATION:
             self._end_waiting()
-
-    def _detail(self, detail: Detail) -> int:
-        """The number of a detail, -1 for one with nothing in it."""
-        if not detail.headers and not detail.body:
-            return -1
-        return self._known_details.number(_as_bytes(detail))
 
     def _end_waiting(self) -> None:
         if not self._waiting:
             return
-        times, numbers, statuses, sizes, sessions, durations, details = zip(*self._waiting, strict=True)
-        self._waiting.clear()
+        times, lines, visitors, details, statuses, sizes, durations = zip(*self._waiting, strict=True)
+        self._waiting, self._waiting_bytes = [], 0
         t_s = np.array(times, dtype=np.float64)
         self.whole_seconds = self.whole_seconds and not (t_s % 1.0).any()
         self.clock.see(t_s)
-        method, path = parted_numbers(np.array(numbers, dtype=np.int64))
+        method, path = parted_numbers(np.array(self.requests.numbers(lines, bytes), dtype=np.int64))
+        has = np.array([bool(detail) for detail in details])
+        numbers = np.full(len(details), -1, dtype=np.int64)
+        numbers[has] = self._known_details.numbers([detail for detail in details if detail])
         self.rows.extend(
             {
                 "t_s": t_s,
@@ -95,9 +94,9 @@ class Gatherer:
                 "path": path,
                 "status": np.array(statuses),
                 "size_bytes": np.array(sizes, dtype=np.int64),
-                "session": np.array(sessions, dtype=np.int64),
+                "session": np.array(self.visitors.numbers(visitors), dtype=np.int64),
                 "duration_s": np.array(durations, dtype=np.float32),
-                "detail": np.array(details, dtype=np.int64),
+                "detail": numbers,
             }
         )
 
@@ -122,7 +121,7 @@ class Gatherer:
             **columns,
             methods=methods,
             paths=paths,
-            details=self._details.finished(_from_bytes),
+            details=self._details.finished(detail_of),
             sessions=self.visitors.count,
             lines=self.lines,
             blank=self.blank,
@@ -150,7 +149,7 @@ class Gatherer:
             raise InputError(f"{what} {none}; {expected}", file=files[0])
         if self.damaged > read:
             first, *rest = self._examples
-            which = f"no {unit[:-1]}" if read == 0 else f"less than half of the {self.lines} {unit}"
+            which = f"no {ONE[unit]}" if read == 0 else f"less than half of the {self.lines} {unit}"
             others = ", ".join(str(e.line) if e.file == first.file else f"{e.file}:{e.line}" for e in rest)
             also = f" (also {unit} {others})" if others else ""
             raise InputError(
@@ -158,14 +157,3 @@ class Gatherer:
                 file=first.file,
                 line=first.line,
             )
-
-
-def _as_bytes(detail: Detail) -> bytes:
-    head = "".join(f"{name}: {value}\n" for name, value in detail.headers)
-    return head.encode("utf-8", "surrogatepass") + b"\n" + detail.body
-
-
-def _from_bytes(text: bytes) -> Detail:
-    head, _, body = b"\n".join((b"", text)).partition(b"\n\n")
-    pairs = (line.partition(": ") for line in head.decode("utf-8", "surrogatepass").split("\n") if line)
-    return Detail(tuple((name, value) for name, _, value in pairs), body)

@@ -7,14 +7,14 @@ line `type id nanoseconds [latency]`, where type 1 is a request, 2 its response,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from seawall.fleet.errors import InputError
-from seawall.traffic.files import Stream, read_block
-from seawall.traffic.logs.exchange import own_headers, visitor
+from seawall.traffic.files import LINE_BYTES, Stream, read_block
+from seawall.traffic.logs.exchange import own_headers, stored, visitor
 from seawall.traffic.logs.gather import Gatherer
-from seawall.traffic.logs.log import Detail
 from seawall.traffic.logs.sessions import SessionKey
 
 SEPARATOR = "\n🐵🙈🙉\n".encode()
@@ -26,7 +26,33 @@ EXPECTED = (
 )
 HEADER = re.compile(rb"([123]) [0-9A-Za-z_-]{1,64} (\d{10,19})(?: -?\d+)?\r?\n")
 
+_KNOWN_HEADS = 2048
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]*\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the header lines of a request say: many requests have the same."""
+
+    stored: bytes
+    visitor: Hashable | None
+    chunked: bool
+    length: int
+
+    @classmethod
+    def read(cls, head: bytes, key: SessionKey) -> _Head:
+        """From header lines."""
+        pairs = (line.decode("latin-1").partition(":") for line in head.splitlines())
+        headers = [(name.strip(), value.strip()) for name, colon, value in pairs if colon]
+        found = {name.lower(): value for name, value in headers}
+        own = own_headers(headers)
+        length = found.get("content-length", "")
+        return cls(
+            stored(own),
+            visitor(own, key),
+            "chunked" in found.get("transfer-encoding", "").lower(),
+            int(length) if length.isdecimal() and len(length) < 19 else 0,
+        )
 
 
 class GorReader:
@@ -36,6 +62,12 @@ class GorReader:
         self._key = key
         self._into = gatherer
         self._unknown = 0
+        self._heads: dict[bytes, _Head] = {}
+
+    @property
+    def expected(self) -> str:
+        """What the files should have looked like."""
+        return EXPECTED
 
     def take(self, path: str | Path, stream: Stream) -> None:
         """Read one file."""
@@ -51,22 +83,29 @@ class GorReader:
                 self._request(number, int(header[2]), record[header.end() :])
 
     def _request(self, number: int, nanoseconds: int, payload: bytes) -> None:
-        head, method, target, headers = _parted(payload)
-        if not method:
+        first, end, rest = payload.partition(b"\n")
+        first = first.removesuffix(b"\r")
+        method, _, target = first.partition(b" ")
+        if not end or not method.isalpha() or b" HTTP/" not in target:
             self._into.damage(number, payload)
             return
-        body, whole = _body(payload[head:], headers)
+        head, body = _parted(rest)
+        known = self._heads.get(head)
+        if known is None:
+            known = _Head.read(head, self._key)
+            if len(self._heads) >= _KNOWN_HEADS:
+                self._heads.clear()
+            if len(head) <= LINE_BYTES:
+                self._heads[head] = known
+        if known.chunked:
+            body, whole = _dechunked(body)
+        else:
+            whole = len(body) >= known.length
+            body = body[: known.length]
         self._into.cut += not whole
-        own = own_headers(headers)
-        key = visitor(own, self._key)
-        self._unknown += key is None
-        self._into.add(
-            nanoseconds / 1e9,
-            method,
-            target,
-            self._into.visitors.number(key),
-            Detail(own, body),
-        )
+        self._unknown += known.visitor is None
+        detail = (known.stored or b"\n") + body if body else known.stored
+        self._into.add(nanoseconds / 10**9, first, known.visitor, detail)
 
     def end(self) -> None:
         """All files were read."""
@@ -94,35 +133,14 @@ def _records(path: str | Path, stream: Stream) -> Iterator[bytes]:
         yield bytes(rest)
 
 
-def _parted(payload: bytes) -> tuple[int, bytes, bytes, list[tuple[str, str]]]:
-    """Where the body begins, the method, the target and the headers; the method is empty where it is no request."""
-    end = payload.find(b"\r\n\r\n")
-    gap = 4
-    if end < 0:
-        end, gap = payload.find(b"\n\n"), 2
-    if end < 0:
-        end, gap = len(payload), 0
-    first, *rest = payload[:end].splitlines()[:1000] or [b""]
-    words = first.split(b" ")
-    if len(words) < 3 or not words[-1].startswith(b"HTTP/"):
-        return 0, b"", b"", []
-    headers = []
-    for line in rest:
-        name, colon, value = line.partition(b":")
-        if colon:
-            headers.append((name.decode("latin-1"), value.decode("latin-1")))
-    return end + gap, words[0], b" ".join(words[1:-1]), headers
-
-
-def _body(data: bytes, headers: list[tuple[str, str]]) -> tuple[bytes, bool]:
-    """The body that was sent, its chunks put together, and whether it is all there."""
-    found = {name.strip().lower(): value.strip() for name, value in headers}
-    if "chunked" in found.get("transfer-encoding", "").lower():
-        return _dechunked(data)
-    length = found.get("content-length", "")
-    if not length.isdigit():
-        return b"", True
-    return data[: int(length)], len(data) >= int(length)
+def _parted(rest: bytes) -> tuple[bytes, bytes]:
+    """The header lines and the body of what comes after a request line."""
+    if rest.startswith((b"\r\n", b"\n")):
+        return b"", rest[2:] if rest.startswith(b"\r") else rest[1:]
+    head, gap, body = rest.partition(b"\r\n\r\n")
+    if not gap:
+        head, _, body = rest.partition(b"\n\n")
+    return head, body
 
 
 def _dechunked(data: bytes) -> tuple[bytes, bool]:

@@ -10,16 +10,15 @@ import base64
 import json
 import math
 from binascii import Error as BinasciiError
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from seawall.fleet.errors import InputError
 from seawall.traffic.files import Stream, read_whole
-from seawall.traffic.logs.exchange import own_headers, visitor
+from seawall.traffic.logs.exchange import own_headers, stored, visitor
 from seawall.traffic.logs.gather import Gatherer
-from seawall.traffic.logs.log import Detail
 from seawall.traffic.logs.sessions import SessionKey
 from seawall.traffic.logs.stamps import read_stamp
 
@@ -37,10 +36,15 @@ class HarReader:
         self._into = gatherer
         self._cached = self._elsewhere = 0
 
+    @property
+    def expected(self) -> str:
+        """What the files should have looked like."""
+        return EXPECTED
+
     def take(self, path: str | Path, stream: Stream) -> None:
         """Read one file. Raises InputError if it is no HAR file."""
         host = None
-        visit = self._into.visitors.number((b"visit", str(path).encode("utf-8", "surrogateescape")))
+        visit = (b"visit", str(path).encode("utf-8", "surrogateescape"))
         for number, entry in enumerate(_entries(path, stream), 1):
             self._into.lines += 1
             try:
@@ -60,7 +64,7 @@ class HarReader:
                 self._into.damage(number, f"entry {number}: {type(error).__name__} {error}".encode())
 
     def _entry(
-        self, entry: Mapping[str, Any], request: Mapping[str, Any], path: str, query: str, visit: int
+        self, entry: Mapping[str, Any], request: Mapping[str, Any], path: str, query: str, visit: Hashable
     ) -> None:
         found = read_stamp(entry["startedDateTime"].encode())
         if found is None:
@@ -73,12 +77,12 @@ class HarReader:
         response = entry.get("response") or {}
         if self._into.zone_s is None:
             self._into.zone_s = zone
+        target = f"{path}?{query}" if query else path
         self._into.add(
             t_s,
-            request["method"].encode("ascii"),
-            f"{path}?{query}".encode() if query else path.encode(),
-            visit if key is None else self._into.visitors.number(key),
-            Detail(headers, body),
+            f"{request['method']} {target} HTTP/1.1".encode(),
+            visit if key is None else key,
+            stored(headers, body),
             status=min(999, max(0, int(response.get("status", 0)))),
             size=max(0, int(response.get("bodySize", 0))),
             duration_s=lasted / 1000.0 if lasted >= 0.0 else math.nan,

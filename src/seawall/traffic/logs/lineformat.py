@@ -103,6 +103,9 @@ class LineFormat:
 Part = bytes | Field
 """A piece of a format: text as it stands, or a field."""
 
+WORD = rb"[^ \t\n]+"
+"""The pattern of a field without blanks."""
+
 _QUOTED = rb'[^"\\\n]*(?:\\.[^"\\\n]*)*'
 _LAZY = {Role.USER: rb"[^\n]{0,256}?", Role.REQUEST: rb"[^\n]{0,8192}?", Role.AGENT: rb"[^\n]{0,1024}?"}
 _LIST = rb"[^ \t\n]*(?:(?:, | : )[^ \t\n]*)*"
@@ -209,14 +212,14 @@ def _body(parts: Sequence[Part], i: int) -> bytes:
         and after.startswith(b'"')
     ):
         return _QUOTED
-    if part.pattern:
-        return part.pattern
-    if after is None:
-        return rb"[^\n]*"
-    if isinstance(after, Field):
+    if isinstance(after, Field) and part.pattern in (b"", WORD):
         raise InputError(
             f"{part.text} and {after.text} touch in the format, and cannot be told apart; put a blank between them"
         )
+    if part.pattern:
+        return part.pattern
+    if after is None or isinstance(after, Field):
+        return rb"[^\n]*"
     if after[:1] not in b" \t":
         return b"[^" + re.escape(after[:1]) + rb"\n]*"
     return _LAZY.get(part.role, _LIST)

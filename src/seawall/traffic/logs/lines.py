@@ -43,6 +43,7 @@ class LineReader:
         self._wait = self._waited = 0
         self._places = {role: form.places(role) for role in Role}
         self._closed_early = False
+        self._misfit = b""
 
     def take(self, first: int, block: bytes) -> None:
         """Read the lines of a block that begins with line number `first`."""
@@ -62,8 +63,19 @@ class LineReader:
         if self._into.zone_s is None:
             self._into.zone_s = self._stamps.zone_s
 
+    @property
+    def expected(self) -> str:
+        """What the lines should have looked like, and how far they do."""
+        fits = self._form.fits(self._misfit) if self._misfit else ""
+        return f"{self._form.expected}; it fits up to {fits}" if fits else self._form.expected
+
     def end(self) -> None:
         """All lines were read."""
+        if self._misfit and 2 * self._into.cut > self._into.lines - self._into.blank:
+            fits = self._form.fits(self._misfit)
+            self._into.remarks.append(
+                f"most lines end otherwise than the format says: they fit up to {fits}, so look at what comes after it"
+            )
         if self._closed_early and not self._subtract:
             self._into.remarks.append(
                 f"status {_CLOSED_EARLY} is nginx's own, and nginx stamps the ends of requests, not their arrivals: "
@@ -101,12 +113,15 @@ class LineReader:
             found = whole.match(line)
             if found is None and cut is not None:
                 found = cut.match(line)
-                self._into.cut += found is not None and found["end"] is None
+                if found is not None and found["end"] is None:
+                    self._into.cut += 1
+                    self._misfit = self._misfit or line
             if found is not None:
                 rows.append(tuple(group or b"" for group in found.groups()[: len(self._form.fields)]))
                 numbers.append(number)
             elif line.strip():
                 self._into.damage(number, line)
+                self._misfit = self._misfit or line
             else:
                 self._into.blank += 1
         if rows:
@@ -175,8 +190,8 @@ class LineReader:
         """The time of each line in seconds since 1970, without a fraction that has a field of its own."""
         if self._places[Role.EPOCH]:
             place = self._places[Role.EPOCH][0]
-            scale = self._form.fields[place].scale
-            return [float(text) * scale if _NUMBER.fullmatch(text) else None for text in groups[place]]
+            units = round(1.0 / self._form.fields[place].scale)
+            return [float(text) / units if _NUMBER.fullmatch(text) else None for text in groups[place]]
         stamps = [groups[i] for i in self._places[Role.STAMP]]
         return self._stamps.seconds(
             stamps[0] if len(stamps) == 1 else tuple(map(b"\0".join, zip(*stamps, strict=True)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ HOLE = 100.0
 """A silence of so many mean distances between requests is a hole: by chance alone a log has none."""
 FIRST_DAMAGED = 5
 """So many damaged lines are kept."""
+ONE = {"lines": "line", "records": "record", "entries": "entry"}
+"""What files consist of, and how one of it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Damaged:
     """A line that could not be read. Its text may hold addresses and names: for the terminal, not for a record."""
 
     file: str
+    number: int
+    """Of the file, from 1."""
     line: int
     text: str
     """As much of it as can be shown, printable."""
@@ -57,7 +62,7 @@ class RequestLog:
     format: str
     """The name of the format, or the format itself."""
     unit: str
-    """What the files consist of: lines, records (GoReplay) or entries (HAR)."""
+    """What the files consist of: lines, records (GoReplay) or entries (HAR); a key of ONE."""
     t_s: NDArray[np.float64]
     """Seconds since 1970 in UTC, as stamped; where the end is stamped less the request's duration if it is known."""
     method: NDArray[np.int16]
@@ -120,6 +125,10 @@ class RequestLog:
         """Time of the last request, seconds since 1970."""
         return float(self.t_s[-1])
 
+    def with_paths(self, change: Callable[[str], str]) -> RequestLog:
+        """The same log with every path as `change` makes it, at the moment at which it is asked for."""
+        return replace(self, paths=_Changed(self.paths, change))
+
     @property
     def damaged_lines(self) -> tuple[int, ...]:
         """Numbers of the first damaged lines, from 1."""
@@ -151,9 +160,10 @@ class RequestLog:
 
     def _places(self) -> str:
         """Where the first damaged lines are."""
+        unit = ONE[self.unit]
         if self.files == 1:
-            return f"{self.unit[:-1]} " + ", ".join(str(example.line) for example in self.examples)
-        return ", ".join(f"{example.file}:{example.line}" for example in self.examples)
+            return f"{unit} " + ", ".join(str(example.line) for example in self.examples)
+        return ", ".join(f"{unit} {example.line} of file {example.number}" for example in self.examples)
 
     def _about_times(self) -> list[str]:
         notes = []
@@ -176,6 +186,24 @@ class RequestLog:
                 "no duration: long requests come too late here"
             )
         return notes
+
+
+class _Changed(Sequence[str]):
+    """Texts as a function makes them of others."""
+
+    def __init__(self, texts: Sequence[str], change: Callable[[str], str]) -> None:
+        self._texts, self._change = texts, change
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        found = self._texts[index]
+        return self._change(found) if isinstance(found, str) else list(map(self._change, found))
 
 
 def _times(count: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from seawall.fleet.errors import InputError
 from seawall.traffic.logs.apache import COMBINED, request_header
-from seawall.traffic.logs.lineformat import Field, LineFormat, Part, Role, line_format
+from seawall.traffic.logs.lineformat import WORD, Field, LineFormat, Part, Role, line_format
 
 NGINX_COMBINED = replace(COMBINED, name="nginx", stamp="end")
 """nginx's predefined format: the fields of Apache's, but the time is the end, and no duration tells how long before."""
@@ -19,10 +19,9 @@ NGINX_COMBINED = replace(COMBINED, name="nginx", stamp="end")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _STRING = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 _CONFIGURED = re.compile(r"\s*log_format\s+(\S+)\s+(?:escape=\w+\s+)?(.*?);?\s*", re.DOTALL)
-_WORD = rb"[^ \t\n]+"
 _NUMBER = rb"\d{1,18}|-"
 _VARIABLES = {
-    "remote_addr": Field("", Role.ADDRESS, pattern=_WORD),
+    "remote_addr": Field("", Role.ADDRESS, pattern=WORD),
     "proxy_add_x_forwarded_for": Field("", Role.ADDRESS),
     "remote_user": Field("", Role.USER),
     "time_local": Field("", Role.STAMP, pattern=rb"\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4}"),
@@ -31,8 +30,8 @@ _VARIABLES = {
     "request": Field("", Role.REQUEST),
     "request_method": Field("", Role.METHOD, pattern=rb"[A-Za-z][A-Za-z0-9_-]{0,31}|-"),
     "request_uri": Field("", Role.TARGET, pattern=rb"[^ \t\n\"]*"),
-    "uri": Field("", Role.TARGET, pattern=rb"[^\n?\"]*?"),
-    "document_uri": Field("", Role.TARGET, pattern=rb"[^\n?\"]*?"),
+    "uri": Field("", Role.TARGET, pattern=rb"[^\n?\"]*"),
+    "document_uri": Field("", Role.TARGET, pattern=rb"[^\n?\"]*"),
     "is_args": Field("", Role.QUERY, pattern=rb"\??"),
     "args": Field("", Role.QUERY, "args", pattern=rb"[^ \t\n\"]*"),
     "query_string": Field("", Role.QUERY, "args", pattern=rb"[^ \t\n\"]*"),
@@ -58,7 +57,7 @@ def nginx_format(text: str, session_fields: bool = False) -> LineFormat:
     configured = _CONFIGURED.fullmatch(text)
     wanted = configured[2] if configured else text
     strings = _STRING.findall(wanted)
-    if strings and not _STRING.sub("", wanted).strip():
+    if strings and not _STRING.sub("", wanted).strip("; \t\n"):
         wanted = "".join(re.sub(r"\\(['\"\\])", r"\1", single or double) for single, double in strings)
     parts: list[Part] = []
     at = 0

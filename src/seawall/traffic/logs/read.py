@@ -24,8 +24,9 @@ from seawall.traffic.logs.sessions import SessionKey, parse_session_key
 NAMED = ("auto", "common", "combined", "vhost_combined", "nginx", "haproxy", "alb", "har", "gor")
 """The formats that have a name; any other text is Apache's LogFormat (with %) or nginx's log_format (with $)."""
 
-_DOCUMENTS = {"har": har.EXPECTED, "gor": gor.EXPECTED}
+_UNITS = {"har": "entries", "gor": "records"}
 _SNIFFED_LINES = 20
+_SNIFFED_FILES = 20
 _JSON = re.compile(rb"\s*\{\s*\"log\"\s*:")
 
 
@@ -54,7 +55,7 @@ def read_log(
                 empty += 1
                 continue
             if form is None:
-                form = found_format(first) or COMBINED
+                form = found_format(first) or _format_of_others(files) or COMBINED
             if reader is None:
                 reader = _reader(form, key, gatherer, stamp)
             reader.take(path, stream)
@@ -66,10 +67,8 @@ def read_log(
     if empty:
         gatherer.remarks.append(f"{empty} of {len(files)} files are empty")
     if isinstance(form, str):
-        return gatherer.finished(
-            files, form, "entries" if form == "har" else "records", "arrival", _DOCUMENTS[form]
-        )
-    return gatherer.finished(files, form.name, "lines", stamp or form.stamp, form.expected)
+        return gatherer.finished(files, form, _UNITS[form], "arrival", reader.expected)
+    return gatherer.finished(files, form.name, "lines", stamp or form.stamp, reader.expected)
 
 
 class _Reader(Protocol):
@@ -81,12 +80,20 @@ class _Reader(Protocol):
     def end(self) -> None:
         """All files were read."""
 
+    @property
+    def expected(self) -> str:
+        """What the files should have looked like."""
+
 
 class _Lines:
-    """Reads files of lines, and says how far a format fits where none of a file's lines does."""
+    """Reads files of lines."""
 
     def __init__(self, reader: LineReader) -> None:
         self._reader = reader
+
+    @property
+    def expected(self) -> str:
+        return self._reader.expected
 
     def take(self, path: str | Path, stream: Stream) -> None:
         for first, block in blocks_of_lines(stream, path):
@@ -150,6 +157,17 @@ def found_format(first: bytes) -> LineFormat | str | None:
         if fitting > most:
             best, most = form, fitting
     return best
+
+
+def _format_of_others(files: list[str | Path]) -> LineFormat | str | None:
+    """The format of the first of the other files whose beginning tells it: one file of many may be something else."""
+    for path in files[1:_SNIFFED_FILES]:
+        if not Path(path).is_fifo():
+            with opened(path) as stream:
+                found = found_format(first_bytes(stream, path))
+            if found is not None:
+                return found
+    return None
 
 
 _VHOST = replace(apache_format(VHOST_COMBINED), name="vhost_combined")

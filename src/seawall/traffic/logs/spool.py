@@ -87,6 +87,7 @@ class Texts:
         self._bytes = Spool(np.uint8)
         self._ends = Spool(np.int64)
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._length = 0
         self._count = 0
 
@@ -96,8 +97,9 @@ class Texts:
     def extend(self, texts: Sequence[bytes]) -> range:
         """Add texts; gives their numbers, counted from 0."""
         self._waiting += texts
+        self._waiting_bytes += sum(map(len, texts))
         self._count += len(texts)
-        if len(self._waiting) >= _TEXTS:
+        if len(self._waiting) >= _TEXTS or self._waiting_bytes > IN_MEMORY_BYTES:
             self._flush()
         return range(self._count - len(texts), self._count)
 
@@ -106,7 +108,7 @@ class Texts:
         self._bytes.append(np.frombuffer(b"".join(self._waiting), np.uint8))
         self._ends.append(ends + self._length)
         self._length += int(ends[-1]) if ends.size else 0
-        self._waiting = []
+        self._waiting, self._waiting_bytes = [], 0
 
     def finished(self, decode: Callable[[bytes], T]) -> Stored[T]:
         """All texts, as what `decode` makes of their bytes."""
