@@ -15,7 +15,7 @@ NOBODY = frozenset((b"-", b"", b'""'))
 """What stands in a log where there is no user, cookie or header."""
 
 _GENERATION = 48 << 20
-"""Some 150,000 visitors with address and agent; twice as many are remembered."""
+"""Room for some 120,000 visitors told by address and agent."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -48,7 +48,7 @@ def parse_session_key(text: str) -> SessionKey:
 class Visitors:
     """Numbers visitors in the order in which they are first seen, in bounded memory.
 
-    One who has not been seen while some 300,000 others came is a new visitor.
+    One who has not been seen while some 120,000 others came, or more, is a new visitor.
     """
 
     def __init__(self) -> None:
