@@ -21,8 +21,8 @@ class Group(click.Command):
         )),
         ("What is asked for", ("url", "method", "header", "body", "body_file", "expect_body")),
         ("How clients behave", (
-            "timeout", "connect_timeout", "retries", "new_connections", "keep_alive", "cookies", "insecure",
-            "ca_file",
+            "timeout", "connect_timeout", "retries", "new_connections", "keep_alive", "cookies", "redirects",
+            "insecure", "ca_file",
         )),
         ("From where", (
             "processes", "max_connections", "part", "start_at", "allow_host", "yes", "token", "locustfile",
@@ -91,6 +91,8 @@ class Group(click.Command):
     "--keep-alive/--no-keep-alive", default=None, help="Whether clients keep connections. Default: they do."
 )
 @click.option("--cookies/--no-cookies", default=True, help="Whether users keep cookies. Default: they do.")
+@click.option("--redirects", type=click.IntRange(0, 100), default=0, show_default=True, metavar="N",
+              help="Follow so many of the host's own within a request.")  # fmt: skip
 @click.option("--insecure", is_flag=True, help="Do not check the server's certificate.")
 @click.option("--ca-file", type=PATH, metavar="FILE", help="Certificates to trust, as PEM.")
 @click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, metavar="N",

@@ -78,6 +78,7 @@ class Options:
     new_connections: str | None
     keep_alive: bool | None
     cookies: bool
+    redirects: int
     insecure: bool
     ca_file: Path | None
     processes: int
@@ -247,6 +248,7 @@ def _manner(options: Options) -> Manner:
         expect_body=(options.expect_body or "").encode(),
         new_connections=_share("--new-connections", options.new_connections, 0.0),
         cookies=options.cookies,
+        redirects=options.redirects,
         connect_timeout=_seconds("--connect-timeout", options.connect_timeout),
         verify=not options.insecure,
         ca_file=options.ca_file,

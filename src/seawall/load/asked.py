@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _OURS = ("content-length", "transfer-encoding", "connection")
+_OF_BODY = ("content-length", "content-type", "content-encoding", "content-language", "content-location")
+"""Headers that a request loses with its body where a redirect makes a GET of it (RFC 9110, 15.4)."""
+_AUTHORITY = re.compile(r"(\[[^]]*\]|[^:]*)(?::([0-9]{0,5}))?")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -67,12 +71,28 @@ class Slab:
     def add(self, ask: Ask) -> int:
         """The number of an ask among the targets."""
         line = f"{ask.method} {ask.path} HTTP/1.1\r\n".encode()
-        row = (*self._place(line), *self._place(self._head(ask)), *self._place(ask.body))
-        self._rows.append((*row, ask.method == "HEAD", ask.method in SAFE_METHODS, ask.cls))
+        headers = self._headers(ask)
+        row = (*self._place(line), *self._place(_lines(headers)), *self._place(ask.body))
+        facts = (ask.method == "HEAD", ask.method in SAFE_METHODS, ask.cls)
+        self._rows.append((*row, *facts, *self._when_redirected(ask, headers)))
         return len(self._rows) - 1
 
-    def _head(self, ask: Ask) -> bytes:
-        """Header lines: what the ask has of its own stands in the place of what is common."""
+    def _when_redirected(self, ask: Ask, headers: Mapping[str, tuple[str, str]]) -> tuple[int, ...]:
+        """What a row says of redirects: the method, its lines as a GET, and whom it asks."""
+        changes = {"GET": layout.NEVER, "HEAD": layout.NEVER, "POST": layout.ALWAYS}
+        left = {name: header for name, header in headers.items() if name not in _OF_BODY}
+        found = _AUTHORITY.fullmatch(headers["host"][1].lower())
+        host, port = (found[1], int(found[2] or 0)) if found else ("", 0)
+        return (
+            len(ask.method.encode()) + 1,
+            changes.get(ask.method, layout.SEE_OTHER),
+            *self._place(_lines(left)),
+            *self._place(host.encode("latin-1", "replace")),
+            port,
+        )
+
+    def _headers(self, ask: Ask) -> dict[str, tuple[str, str]]:
+        """Headers by their names in small letters: what the ask has of its own stands in the place of the common."""
         headers: dict[str, tuple[str, str]] = {"host": ("Host", self._host)}
         headers["user-agent"] = ("User-Agent", f"seawall/{__version__}")
         headers["accept"] = ("Accept", "*/*")
@@ -80,9 +100,7 @@ class Slab:
             headers[name.lower()] = (name, value)
         if ask.body or ask.method in ("POST", "PUT", "PATCH"):
             headers["content-length"] = ("Content-Length", str(len(ask.body)))
-        return "".join(f"{name}: {value}\r\n" for name, value in headers.values()).encode(
-            "latin-1", "replace"
-        )
+        return headers
 
     def _place(self, text: bytes) -> tuple[int, int]:
         if text not in self._places:
@@ -102,5 +120,9 @@ class Slab:
         return {
             "slab": np.frombuffer(bytes(self._bytes), layout.TABLES["slab"]),
             "targets": targets,
-            "out": np.zeros(longest + layout.JAR_BYTES + 256, layout.TABLES["out"]),
+            "out": np.zeros(longest + layout.PATH_BYTES + layout.JAR_BYTES + 256, layout.TABLES["out"]),
         }
+
+
+def _lines(headers: Mapping[str, tuple[str, str]]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.values()).encode("latin-1", "replace")

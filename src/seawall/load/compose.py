@@ -46,6 +46,7 @@ class Manner:
     expect_body: bytes = b""
     new_connections: float = 0.0
     cookies: bool = True
+    redirects: int = 0
     connect_timeout: float | None = None
     verify: bool = True
     ca_file: Path | None = None
@@ -141,6 +142,7 @@ def _wave(wave: Wave, manner: Manner) -> Wave:
         expect_body=manner.expect_body,
         new_connections=manner.new_connections,
         cookies=manner.cookies,
+        redirects=manner.redirects,
         connect_timeout=manner.connect_timeout,
         verify=manner.verify,
         ca_file=manner.ca_file,

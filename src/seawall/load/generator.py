@@ -47,6 +47,7 @@ class Generator:
         sizes = dict.fromkeys(layout.TABLES, 1) | {
             "users": users, "reqs": len(ids) + _ROOM, "heap": users + len(ids) + _ROOM + 1,
             "conns": connections, "responses": connections, "ready": 512, "clock": 2, "name": 260,
+            "places": connections if wave.redirects else 1,
         }  # fmt: skip
         self._state = state = Tables(layout.STATE_ROW, layout.TABLES, sizes)
         for name, array in asked.items():
@@ -61,9 +62,15 @@ class Generator:
         self._set_classes()
         self._set_target()
         jars = users if wave.cookies and (len(ids) or visitors) else 1
+        if wave.redirects:
+            places = state["places"]["location"]
+            state["responses"]["place"] = places.ctypes.data + places.strides[0] * np.arange(connections)
+            state["params"]["first_jar"] = jars
+            jars += connections
         self._data = np.zeros(layout.RECEIVE_BYTES, np.uint8)
         self._stashes = np.zeros((connections, layout.HEAD_BYTES), np.uint8)
         self._jars = np.zeros((jars, layout.JAR_BYTES), np.uint8)
+        state.row["jars"] = self._jars[int(state["params"]["first_jar"][0]) :].ctypes.data
         self._needle = np.frombuffer(wave.expect_body, np.uint8).copy()
         self._failure = failure_table(wave.expect_body)
         self._chunks = self._arrivals()
@@ -90,7 +97,7 @@ class Generator:
         p["keep_alive"], p["once_share"] = clients.keep_alive, wave.new_connections
         p["cap"], p["classes"] = connections, len(wave.classes)
         users = wave.workload.join_s.size or wave.sessions
-        p["cookies"] = wave.cookies and users > 0
+        p["cookies"], p["redirects"] = wave.cookies and (users > 0 or wave.redirects > 0), wave.redirects
         for name, stream in (("users", Stream.USERS), ("classes", Stream.CLASSES), ("retries", Stream.RETRIES),
                              ("connections", Stream.CONNECTIONS), ("targets", Stream.TARGETS)):  # fmt: skip
             p[f"key_{name}"] = stream_key(wave.seed, stream)
@@ -217,7 +224,7 @@ class Generator:
         row["arrivals"], row["arrivals_done"] = row["arrival"], 1
 
     def _tell(self, status: NDArray[Any], cpu_s: float) -> None:
-        for name in ("now", "sent", "retries", "resent", "most_open", "live"):
+        for name in ("now", "sent", "retries", "resent", "redirected", "most_open", "live"):
             status[name] = self._state.row[name]
         status["cpu_s"] = cpu_s
 

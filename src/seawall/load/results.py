@@ -80,7 +80,7 @@ def _totals(sent: Sent, series: dict[str, NDArray[Any]]) -> dict[str, int]:
     totals = {name: int(series[name].sum()) for name in _COLUMNS if not name.endswith("_at")}
     return (
         totals
-        | {name: int(status[name]) for name in ("retries", "resent")}
+        | {name: int(status[name]) for name in ("retries", "resent", "redirected")}
         | {"under_way": int(status["live"])}
     )
 

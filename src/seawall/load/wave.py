@@ -48,6 +48,8 @@ class Wave:
     new_connections: float = 0.0
     """Share of requests that are sent on a connection of their own."""
     cookies: bool = True
+    redirects: int = 0
+    """So many are followed within a request."""
     connect_timeout: float | None = None
     verify: bool = True
     ca_file: Path | None = None

@@ -129,6 +129,7 @@ TOTALS: dict[str, str] = {
     "attempts": "tries, retries among them: sent - shed + retries",
     "retries": "tries after the first",
     "resent": "sent again on a new connection, because the server had closed a kept one; no try of its own",
+    "redirected": "redirects that were followed within a request; no request and no try of its own",
     "connects": "connections that the generator opened",
     "sent_bytes": "written by the generator: heads and bodies, without TLS",
     "received_bytes": "read by the generator: heads and bodies, without TLS",

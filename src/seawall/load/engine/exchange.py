@@ -15,7 +15,9 @@ from seawall.load.engine.access import (
     target_at,
 )
 from seawall.load.engine.connections import close, keep, kept, open_for, part
+from seawall.load.engine.cookies import put_byte
 from seawall.load.engine.layout import (
+    ALWAYS,
     ANSWERED,
     ANSWERED_4XX,
     C_BUSY,
@@ -30,14 +32,20 @@ from seawall.load.engine.layout import (
     FAILED_BODY,
     FAILED_PROTOCOL,
     FAILED_RESET,
+    GET,
+    JAR_BYTES,
     LINE_END,
+    NEVER,
     NOBODY,
+    PLACES,
     RECEIVE_BYTES,
     REFUSED,
     SHED,
     TIMED_OUT_CONNECT,
     TIMED_OUT_READ,
+    VERSION,
 )
+from seawall.load.engine.redirects import resolve
 from seawall.load.engine.requests import (
     bin_of,
     end_attempt,
@@ -78,6 +86,9 @@ from seawall.load.engine.tls import (
 )
 from seawall.traffic.draws import uniform
 
+_PLACE_BYTES = PLACES.itemsize
+_VERSION_BYTES = VERSION[1]
+
 # ------------------------------------------------------------------------------------------------ going out
 
 
@@ -88,16 +99,42 @@ def _put(s, at, source, length):
     return at + length
 
 
+@inlined
+def _jar_of(s, q, c):
+    """The number of the jar for a request on a connection, NOBODY where no cookies are kept."""
+    par = params_at(s, 0)
+    if par.cookies == 0:
+        return NOBODY
+    if q.user != NOBODY:
+        return q.user
+    return par.first_jar + c if par.redirects > 0 else NOBODY
+
+
+@inner
+def _put_line(s, c, q, t):
+    """Write the request line of a request that was led elsewhere; the place after it."""
+    if q.as_get:
+        at = _put(s, 0, s.a_slab + GET[0], GET[1])
+    else:
+        at = _put(s, 0, s.a_slab + t.line, t.method_length)
+    at = _put(s, at, s.a_places + c * _PLACE_BYTES, q.path_length)
+    return _put(s, at, s.a_slab + VERSION[0], VERSION[1])
+
+
 @inner
 def _assemble(s, c, jars):
     """The request of a connection as bytes at the start of the output; their number."""
     x = conn_at(s, c)
     q = req_at(s, x.req)
     t = target_at(s, q.target)
-    at = _put(s, 0, s.a_slab + t.line, t.line_length)
-    at = _put(s, at, s.a_slab + t.head, t.head_length)
-    if q.user != NOBODY and params_at(s, 0).cookies:
-        jar = jars[q.user]
+    at = _put(s, 0, s.a_slab + t.line, t.line_length) if q.hops == 0 else _put_line(s, c, q, t)
+    if q.as_get:
+        at = _put(s, at, s.a_slab + t.get_head, t.get_head_length)
+    else:
+        at = _put(s, at, s.a_slab + t.head, t.head_length)
+    own = _jar_of(s, q, c)
+    if own != NOBODY:
+        jar = jars[own]
         length = np.int64(jar[0]) | np.int64(jar[1]) << 8
         if length > 0:
             at = _put(s, at, s.a_slab + COOKIE[0], COOKIE[1])
@@ -106,7 +143,7 @@ def _assemble(s, c, jars):
     if x.once:
         at = _put(s, at, s.a_slab + CLOSE[0], CLOSE[1])
     at = _put(s, at, s.a_slab + LINE_END[0], LINE_END[1])
-    return _put(s, at, s.a_slab + t.body, t.body_length)
+    return at if q.as_get else _put(s, at, s.a_slab + t.body, t.body_length)
 
 
 @inner
@@ -140,19 +177,31 @@ def _go_out(s, r, c, jars):
     x.wrote = 0
     x.received = 0
     q.conn = c
+    if q.hops == 0 and q.user == NOBODY and params_at(s, 0).redirects > 0:
+        # Cookies on the way of an earlier request.
+        put_byte(s.jars + c * JAR_BYTES, 0)
+        put_byte(s.jars + c * JAR_BYTES + 1, 0)
     begin_response(response_at(s, c), target_at(s, q.target).is_head)
     if not _send(s, c, jars):
         _lost(s, c, s.now, FAILED_RESET)
 
 
 @inner
-def _open(s, r, once, now):
-    """Send a request on a new connection; False where it has ended before it began."""
+def _open(s, r, once, now, before):
+    """Send a request on a new connection; False where it has ended before it began.
+
+    From the connection that it had `before` it takes along where redirects have led it, and the cookies set on the way.
+    """
     c = open_for(s, r, once, now)
-    if c > 0:
-        req_at(s, r).conn = c - 1
-        return True
     q = req_at(s, r)
+    if c > 0:
+        c -= 1
+        q.conn = c
+        if q.hops > 0 and c != before:
+            copy(s.a_places + c * _PLACE_BYTES, s.a_places + before * _PLACE_BYTES, q.path_length)
+            if q.user == NOBODY:
+                copy(s.jars + c * JAR_BYTES, s.jars + before * JAR_BYTES, JAR_BYTES)
+        return True
     forget_answer(s, r)
     q.conn = NOBODY
     if c == 0 or c == -EMFILE or c == -ENFILE or c == -EADDRNOTAVAIL or c == -ENOBUFS:
@@ -184,7 +233,7 @@ def begin(s, r, jars):
     if c != NOBODY:
         _go_out(s, r, c, jars)
     else:
-        _open(s, r, once, now)
+        _open(s, r, once, now, NOBODY)
 
 
 # ------------------------------------------------------------------------------------------------ coming in
@@ -204,10 +253,64 @@ def _lost(s, c, now, what):
     q.conn = NOBODY
     if stale and what == FAILED_RESET and may_send_again(s, q):
         s.resent += 1
-        _open(s, r, once, now)
+        _open(s, r, once, now, c)
         return
     forget_answer(s, r)
     end_attempt(s, r, what, now)
+
+
+@inner
+def _leave(s, c, now):
+    """A whole answer has come, and the connection is not kept: whoever is to close it does so."""
+    # Answered before all was sent: what is left of the request would be taken for the next one.
+    if response_at(s, c).keep == 0 and conn_at(s, c).wrote == conn_at(s, c).length:
+        part(s, c, now)
+    else:
+        close(s, c)
+
+
+@inner
+def _leads_to(s, c):
+    """Note where the response of a connection leads; False where that is not to be followed."""
+    a = response_at(s, c)
+    q = req_at(s, conn_at(s, c).req)
+    t = target_at(s, q.target)
+    if a.place_length <= 0 or q.hops >= params_at(s, 0).redirects:
+        return False
+    path = s.a_places + c * _PLACE_BYTES
+    base, length = path, q.path_length
+    if q.hops == 0:
+        base, length = s.a_slab + t.line + t.method_length, t.line_length - t.method_length - _VERSION_BYTES
+    # Requests are put together in the output from their beginning, each time: it is free meanwhile.
+    found = resolve(
+        base, base + length, a.place, a.place + a.place_length, s.a_slab + t.host, t.host_length, t.port,
+        params_at(s, 0).tls, s.a_out,
+    )  # fmt: skip
+    if found == 0:
+        return False
+    copy(path, s.a_out, found)
+    q.path_length = found
+    q.hops += 1
+    if t.changes != NEVER and (a.status == 303 or (a.status < 303 and t.changes == ALWAYS)):
+        q.as_get = 1
+    s.redirected += 1
+    return True
+
+
+@inner
+def _follow(s, c, now, jars):
+    """Send the request of a connection to where its response has led: on the same one where it is kept."""
+    x = conn_at(s, c)
+    r = x.req
+    q = req_at(s, r)
+    q.first_byte = -1.0
+    x.served += 1
+    if response_at(s, c).keep and not x.once and x.wrote == x.length:
+        _go_out(s, r, c, jars)
+        return
+    once = x.once
+    _leave(s, c, now)
+    _open(s, r, once, s.now, c)
 
 
 @inner
@@ -228,13 +331,10 @@ def _answered(s, c, now, needle):
         what = ANSWERED_4XX
     else:
         what = ANSWERED
-    # Answered before all was sent: what is left of the request would be taken for the next one.
     if a.keep and not x.once and x.wrote == x.length:
         keep(s, c)
-    elif a.keep == 0 and x.wrote == x.length:
-        part(s, c, now)
     else:
-        close(s, c)
+        _leave(s, c, now)
     end_attempt(s, r, what, now)
 
 
@@ -259,35 +359,40 @@ def _receive(s, c, ended, data, stashes, jars, needle, failure):
                 return
             continue  # what a parting server still says
         a = response_at(s, c)
-        if n <= 0:
-            if n == 0 and x.received > 0:
-                feed_end(a)
-                if a.phase == DONE:
-                    _answered(s, c, now, needle)
-                    return
-                _lost(s, c, now, FAILED_PROTOCOL)
-                return
+        if n > 0:
+            bin_at(s, bin_of(s, now)).received_bytes += n
+            q = req_at(s, x.req)
+            if q.started <= stamp < now:
+                now = stamp
+            if q.first_byte < 0.0:
+                q.first_byte = now
+            own = _jar_of(s, q, c)
+            jar = jars[max(own, 0), : jars.shape[1] if own != NOBODY else 0]
+            end = feed(a, stashes[c], data, 0, n, needle, failure, jar)
+            x.received += n
+            if end < n:
+                a.keep = 0
+        elif n == 0 and x.received > 0:
+            feed_end(a)
+        else:
             _lost(s, c, now, FAILED_PROTOCOL if x.ssl != 0 and tls_error_code() != 0 else FAILED_RESET)
             return
-        bin_at(s, bin_of(s, now)).received_bytes += n
-        q = req_at(s, x.req)
-        if q.started <= stamp < now:
-            now = stamp
-        if q.first_byte < 0.0:
-            q.first_byte = now
-        has_jar = q.user != NOBODY and params_at(s, 0).cookies
-        jar = jars[q.user if has_jar else 0, : jars.shape[1] if has_jar else 0]
-        end = feed(a, stashes[c], data, 0, n, needle, failure, jar)
-        x.received += n
         if a.phase == NOT_HTTP:
             _lost(s, c, now, FAILED_PROTOCOL)
             return
         if a.phase == DONE:
-            if end < n:
-                a.keep = 0
-            _answered(s, c, now, needle)
+            gen = x.gen
+            if a.place_length != 0 and _leads_to(s, c):
+                _follow(s, c, now, jars)
+            else:
+                _answered(s, c, now, needle)
             # Nothing can lie unread: a read that fills less than the room for it has emptied the socket.
-            if x.state == C_FREE or (n < RECEIVE_BYTES and x.ssl == 0 and not ended):
+            if (
+                n == 0
+                or x.state == C_FREE
+                or x.gen != gen
+                or (n < RECEIVE_BYTES and x.ssl == 0 and not ended)
+            ):
                 return
 
 

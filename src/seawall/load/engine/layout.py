@@ -7,7 +7,7 @@ import platform
 import numpy as np
 
 from seawall.compiled.rows import state_fields
-from seawall.load.engine.response import RESPONSE
+from seawall.load.engine.response import LOCATION_BYTES, RESPONSE
 from seawall.traffic import closed, sampling
 
 # Outcomes of a request, by detailed kind.
@@ -36,9 +36,9 @@ NOBODY = -1
 ARRIVAL_ENTITY = 1 << 40
 """Arrivals draw as entities from this number on, users as those below (as in the twin)."""
 
-WORDS = b"Cookie: \r\nConnection: close\r\n"
+WORDS = b"Cookie: \r\nConnection: close\r\nGET  HTTP/1.1\r\n"
 """What the slab of bytes begins with."""
-COOKIE, LINE_END, CLOSE = (0, 8), (8, 2), (10, 19)
+COOKIE, LINE_END, CLOSE, GET, VERSION = (0, 8), (8, 2), (10, 19), (29, 4), (33, 11)
 """Place and length of its parts."""
 
 HEAD_BYTES = 16 * 1024
@@ -47,14 +47,23 @@ RECEIVE_BYTES = 64 * 1024
 JAR_BYTES = 4096
 """Room for one user's cookies (RFC 6265 asks for 4096 bytes a cookie; they are few and short in practice)."""
 
+PATH_BYTES = 2048
+"""The longest path with its query that a redirect can lead to."""
+
+NEVER, SEE_OTHER, ALWAYS = range(3)
+"""When a redirect makes another method a GET: not for GET and HEAD, for most by 303, for POST by 301 and 302 too (RFC
+9110, 15.4)."""
+
 PARAMS = np.dtype(
     [("bin_s", "f8"), ("timeout", "f8"), ("connect_timeout", "f8"), ("give_up", "i8"), ("visits", "i8"),
      ("r_max", "i8"), ("r_exponential", "i8"), ("r_base", "f8"), ("r_cap", "f8"), ("r_jitter", "i8"),
      ("r_budget", "f8"), ("keep_alive", "i8"), ("once_share", "f8"), ("classes", "i8"), ("cap", "i8"),
-     ("addresses", "i8"), ("tls", "i8"), ("tls_verify", "i8"), ("cookies", "i8"), ("key_users", "u8"),
+     ("addresses", "i8"), ("tls", "i8"), ("tls_verify", "i8"), ("cookies", "i8"), ("redirects", "i8"),
+     ("first_jar", "i8"), ("key_users", "u8"),
      ("key_classes", "u8"), ("key_retries", "u8"), ("key_connections", "u8"), ("key_targets", "u8")]
 )  # fmt: skip
-"""Settings of the run; seconds."""
+"""Settings of the run; seconds. `first_jar`: after the users' jars comes one for each connection, for the cookies that
+are set on the way of a redirected request that is no user's."""
 
 COUNTS = (
     "sent", "answered", "failed", "timed_out", "refused", "shed", "attempts", "answered_at", "failed_at",
@@ -73,19 +82,25 @@ CLASSES = np.dtype(
 
 TARGETS = np.dtype(
     [("line", "i8"), ("line_length", "i8"), ("head", "i8"), ("head_length", "i8"), ("body", "i8"),
-     ("body_length", "i8"), ("is_head", "i8"), ("safe", "i8"), ("cls", "i8")]
+     ("body_length", "i8"), ("is_head", "i8"), ("safe", "i8"), ("cls", "i8"), ("method_length", "i8"),
+     ("changes", "i8"), ("get_head", "i8"), ("get_head_length", "i8"), ("host", "i8"), ("host_length", "i8"),
+     ("port", "i8")]
 )  # fmt: skip
 """What can be asked for: request line, header lines and body as places in the slab of bytes; `is_head` for the
-method HEAD; `safe` where it may be sent again after a kept connection has failed (RFC 9110, 9.2.2)."""
+method HEAD; `safe` where it may be sent again after a kept connection has failed (RFC 9110, 9.2.2). For redirects:
+the method's length with the blank behind it, when it `changes` to GET, the header lines that it has then, the host as
+the header Host names it (small letters) and its port (0: the scheme's own)."""
 
 REQUESTS = np.dtype(
     [("user", "i8"), ("entity", "u8"), ("k", "i8"), ("cls", "i8"), ("target", "i8"), ("intended", "f8"),
      ("ready", "f8"), ("sent", "f8"), ("started", "f8"), ("first_byte", "f8"), ("attempt", "i8"),
-     ("last", "i8"), ("conn", "i8"), ("visits", "i8"), ("bin", "i8"), ("prev", "i8"), ("next", "i8")]
+     ("last", "i8"), ("conn", "i8"), ("visits", "i8"), ("bin", "i8"), ("prev", "i8"), ("next", "i8"), ("hops", "i8"),
+     ("as_get", "i8"), ("path_length", "i8")]
 )  # fmt: skip
 """A request: `ready` when it could be sent at the earliest (its intended time, or the end of the user's last
 one), `sent` and `started` when its first and its latest attempt were, `last` how the one before that ended; `prev`
-and `next` in a list of time-outs."""
+and `next` in a list of time-outs; `hops` redirects that this attempt has followed, `as_get` once they have made it a
+GET, `path_length` of where they have led it (the path itself is its connection's)."""
 
 USERS = np.dtype(
     [("id", "i8"), ("k", "i8"), ("intended", "f8"), ("leave_s", "f8"), ("fails", "i8"), ("conn", "i8"),
@@ -104,6 +119,9 @@ ones, `c_prev` and `c_next` among those connecting."""
 ADDRESSES = np.dtype([("family", "i8"), ("length", "i8"), ("raw", "u1", (128,))])
 """Where to connect: a sockaddr and its length."""
 
+PLACES = np.dtype([("path", "u1", (PATH_BYTES,)), ("location", "u1", (LOCATION_BYTES,))])
+"""A connection's room for redirects: the path of the request under way on it, and the latest answer's Location."""
+
 # Linux packs epoll_event on x86-64 alone (include/uapi/linux/eventpoll.h).
 EPOLL_EVENT = np.dtype([("events", "u4"), ("data", "i8")], align=platform.machine() != "x86_64")
 
@@ -120,6 +138,7 @@ TABLES = {
     "reqs": REQUESTS,
     "conns": CONNECTIONS,
     "responses": RESPONSE,
+    "places": PLACES,
     "heap": np.dtype([("t", "f8"), ("p", "i8")]),
     "arrivals": np.dtype([("t", "f8"), ("n", "i8"), ("cls", "i8"), ("target", "i8"), ("user", "i8")]),
     "classes": CLASSES,
@@ -145,8 +164,8 @@ TABLES = {
 _NUMBERS = (
     "epoll", "no_pwait2", "tls_context", "free_req", "fresh_req", "free_conn", "fresh_conn", "open", "pool",
     "pool_tail", "t_head", "t_tail", "c_head", "c_tail", "z_head", "z_tail", "heap", "arrival", "arrivals",
-    "arrivals_done", "address", "live", "waiting", "sent", "retries", "retries_planned", "resent", "most_open",
-    "tls_error", "tls_verify_result",
+    "arrivals_done", "address", "live", "waiting", "sent", "retries", "retries_planned", "resent", "redirected",
+    "most_open", "tls_error", "tls_verify_result", "jars",
 )  # fmt: skip
 
 STATE_ROW = np.dtype(
@@ -154,4 +173,5 @@ STATE_ROW = np.dtype(
      *state_fields(TABLES)]
 )  # fmt: skip
 """Counters, and where the arrays are. `ahead`: of the wall clock before the run's; `patience`: how long an answer may
-lie unread where something else is due so soon; `waiting`: recorded requests behind an earlier one of their visitor."""
+lie unread where something else is due so soon; `waiting`: recorded requests behind an earlier one of their visitor;
+`jars`: the address of the first connection's jar."""

@@ -125,6 +125,8 @@ def note_attempt(s, r, now):
     q = req_at(s, r)
     q.started = now
     q.first_byte = -1.0
+    q.hops = 0
+    q.as_get = 0
     b = bin_at(s, q.bin)
     b.attempts += 1
     if q.attempt > 0:
@@ -258,4 +260,4 @@ def end_attempt(s, r, what, now):
 @inlined
 def may_send_again(s, q):
     """Whether the method of a request allows it to be sent once more without the client's knowledge."""
-    return target_at(s, q.target).safe
+    return target_at(s, q.target).safe or q.as_get

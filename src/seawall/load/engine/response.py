@@ -1,7 +1,8 @@
 """Responses of HTTP/1.1 (RFC 9112), taken in as they come off a socket in pieces of any size.
 
 A line of the head is read where it lies; only one that goes on in the next piece is copied to the connection's
-stash first. Of the header lines four are looked at: Content-Length, Transfer-Encoding, Connection, Set-Cookie.
+stash first. Of the header lines five are looked at: Content-Length, Transfer-Encoding, Connection, Set-Cookie,
+Location.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from seawall.compiled.functions import inner
+from seawall.compiled.functions import inlined, inner
 from seawall.load.engine.cookies import (
     address_of,
     after_separator,
@@ -25,6 +26,7 @@ from seawall.load.engine.cookies import (
     put_byte,
     set_cookie,
     skip_blanks,
+    trim,
     word,
 )
 
@@ -38,7 +40,7 @@ first byte."""
 RESPONSE = np.dtype(
     [("phase", "i8"), ("status", "i8"), ("keep", "i8"), ("found", "i8"), ("body_bytes", "i8"), ("left", "i8"),
      ("matched", "i8"), ("head_length", "i8"), ("head_bytes", "i8"), ("length", "i8"), ("coding", "i8"),
-     ("minor", "i8"), ("is_head", "i8"), ("begun", "i8"), ("is_whole", "i8")]
+     ("minor", "i8"), ("is_head", "i8"), ("begun", "i8"), ("is_whole", "i8"), ("place", "i8"), ("place_length", "i8")]
 )  # fmt: skip
 """The response of one connection.
 
@@ -47,14 +49,18 @@ bytes were in the body, `body_bytes` how long the body is so far (without its ch
 own: `left` bytes of the body or chunk to come (in a chunk's size: the number so far; in a trailer: whether its line
 has anything in it), `matched` bytes of what is expected, `head_length` bytes of an unfinished line in the stash,
 `head_bytes` of the finished ones, `length`, `coding` and `minor` version as the head declares them, `is_head` for the
-method HEAD, `begun` once a byte has come, `is_whole` when the line in the stash is. `status`, `keep` and `found` hold
-once `phase` is DONE.
+method HEAD, `begun` once a byte has come, `is_whole` when the line in the stash is. `place` is the address of
+LOCATION_BYTES for what a redirect's Location says, set once for the row (0: it is not looked at), and `place_length`
+its length: 0 where there is none, below 0 where it is of no use. `status`, `keep`, `found` and the place hold once
+`phase` is DONE.
 """
 
 _TAB, _LF, _CR, _SPACE, _SEMICOLON, _COMMA, _COLON = 9, 10, 13, 32, 59, 44, 58
 _ZERO = 48
 _NO_LENGTH, _BAD_LENGTH = -1, -2
 _PLAIN, _CHUNKED, _OTHER_CODING = 0, 1, 2
+LOCATION_BYTES = 2048
+"""The longest Location that is followed."""
 _MOST = 1 << 56
 """No body is longer; keeps numbers from running over."""
 
@@ -62,7 +68,7 @@ _NAME = b"HTTP/1."
 _PROTOCOL = int.from_bytes(_NAME, "little")
 _http = word(_NAME, any_case=False)
 _content_length, _transfer_encoding = word(b"content-length"), word(b"transfer-encoding")
-_connection, _set_cookie = word(b"connection"), word(b"set-cookie")
+_connection, _set_cookie, _location = word(b"connection"), word(b"set-cookie"), word(b"location")
 _close, _keep_alive, _chunked, _identity = (
     word(name) for name in (b"close", b"keep-alive", b"chunked", b"identity")
 )
@@ -92,6 +98,7 @@ def begin_response(r, is_head_method):
     r.left = 0
     r.head_length = 0
     r.begun = 0
+    r.place_length = 0
     r.is_head = is_head_method
     _begin_head(r)
 
@@ -233,6 +240,29 @@ def _line(r, room, begin, end, jar, jar_size):
         value = after_separator(_set_cookie(begin, end), end, _COLON)
         if value != 0:
             set_cookie(jar, jar_size, value, end)
+    elif first | 32 == 108 and r.place != 0 and _redirects(r.status):
+        value = after_separator(_location(begin, end), end, _COLON)
+        if value != 0:
+            _keep_location(r, value, end)
+
+
+@inlined
+def _redirects(status):
+    """Whether a status sends the client elsewhere by itself: 301, 302, 303, 307, 308 (RFC 9110, 15.4)."""
+    return status > 300 and (status < 304 or status == 307 or status == 308)
+
+
+@inner
+def _keep_location(r, begin, end):
+    """Keep what Location says; one that is too long, or one of several, is of no use."""
+    begin = skip_blanks(begin, end)
+    length = trim(begin, end) - begin
+    if length > LOCATION_BYTES or r.place_length != 0:
+        r.place_length = -1
+        return
+    for i in range(length):
+        put_byte(r.place + i, byte_at(begin + i))
+    r.place_length = length
 
 
 @inner
