@@ -16,7 +16,7 @@ from seawall.traffic.logs.spool import Texts
 from traffic.logs.conftest import Read, rows
 
 
-@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=10), max_size=40), st.integers(1, 4000))
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=10), max_size=40), st.sampled_from([1, 500, 3000, 10_000]))
 def test_a_number_never_means_two_keys(batches: list[list[int]], generation: int) -> None:
     texts: list[bytes] = []
 
@@ -28,7 +28,7 @@ def test_a_number_never_means_two_keys(batches: list[list[int]], generation: int
     for batch in batches:
         keys = [b"%d" % n for n in batch]
         assert [texts[number] for number in known.numbers(keys)] == keys
-    if generation == 4000:
+    if generation == 10_000:  # room for all
         assert len(texts) == len({n for batch in batches for n in batch})
 
 

@@ -36,7 +36,7 @@ COMBINED = LineFormat(
     whole=re.compile(_HEAD + _TAIL, re.MULTILINE),
     fast=(
         re.compile(_FAST + rb'([^ ]*) "[^"]*" "([^"]*)"((?: [^\n]*)?)\n', re.MULTILINE),
-        re.compile(_FAST + rb"([^\n]*)()()\n", re.MULTILINE),
+        re.compile(_FAST + rb"([0-9-]+)()()\n", re.MULTILINE),
     ),
     expected=(
         "an access log in common or combined format has lines like "

@@ -16,9 +16,10 @@ from seawall.traffic.logs.requestline import parted_numbers
 from seawall.traffic.logs.sessions import SessionKey, Teller
 from seawall.traffic.logs.stamps import Stamps
 
-PIECE_BYTES = 1 << 15
+PIECE_BYTES = 1 << 17
 """So much is searched at once: it stays in a core's own cache."""
-_MOST_WAIT = 64
+_RARE = 100
+"""What is odd in fewer than one in so many lines is looked for by halves."""
 _LARGEST = 10**18
 _CUT_AGENT = re.compile(rb'^ "[^"\\]*(?:\\.[^"\\]*)*" "(.*)$', re.DOTALL)
 _REQUEST_TIME = re.compile(rb'\b(?:rt|request_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
@@ -28,6 +29,16 @@ _CLOSED_EARLY = 499
 _Rows = list[tuple[bytes, ...]]
 _Groups = list[tuple[bytes, ...]]
 _Floats = NDArray[np.float64]
+
+
+class _Found:
+    """What was found in a piece: the groups of its lines, their numbers, and lines that are odd or cut."""
+
+    def __init__(self) -> None:
+        self.rows: _Rows = []
+        self.numbers: list[int] = []
+        self.odd: list[tuple[int, bytes]] = []
+        self.cut: list[bytes] = []
 
 
 class LineReader:
@@ -40,7 +51,6 @@ class LineReader:
         self._stamps = Stamps(form.read_stamp)
         self._teller = Teller(form, key)
         self._fast = list(form.fast)
-        self._wait = self._waited = 0
         self._places = {role: form.places(role) for role in Role}
         self._closed_early = False
         self._misfit = b""
@@ -54,11 +64,8 @@ class LineReader:
         begin, line = 0, first
         while begin < len(block):
             end = block.find(b"\n", begin + PIECE_BYTES) + 1 or len(block)
-            piece = block[begin:end]
-            count = piece.count(b"\n")
-            if not (self._quickly(piece, count) or self._carefully(line, piece, count)):
-                self._one_by_one(line, piece)
-            begin, line = end, line + count
+            line += self._piece(line, block[begin:end])
+            begin = end
         self._into.lines += line - first
         if self._into.zone_s is None:
             self._into.zone_s = self._stamps.zone_s
@@ -82,60 +89,84 @@ class LineReader:
                 "give stamp: end, or its log_format"
             )
 
-    def _quickly(self, piece: bytes, count: int) -> bool:
-        """Read a piece by the quick expressions; False where it is not made for them."""
-        if not self._fast or b"\\" in piece:
-            return False
-        if self._waited < self._wait:
-            self._waited += 1
-            return False
-        for number, fast in enumerate(self._fast):
-            rows = fast.findall(piece)
-            # As many matches as lines, each from a beginning to an end: every line was read, none beyond its end.
-            if len(rows) == count and self._add(rows, None):
-                self._fast.insert(0, self._fast.pop(number))
-                self._wait = 0
-                return True
-        # Where pieces often hold something odd, it is not worth trying each.
-        self._wait, self._waited = min(2 * self._wait + 1, _MOST_WAIT), 0
-        return False
-
-    def _carefully(self, first: int, piece: bytes, count: int) -> bool:
-        rows = self._form.whole.findall(piece)
-        return len(rows) == count and self._add(rows, range(first, first + count))
-
-    def _one_by_one(self, first: int, piece: bytes) -> None:
-        """Read the lines of a piece of which not every one can be read."""
-        rows: _Rows = []
-        numbers: list[int] = []
-        whole, cut = self._form.whole, self._form.cut
-        for number, line in enumerate(piece.removesuffix(b"\n").split(b"\n"), first):
-            found = whole.match(line)
-            if found is None and cut is not None:
-                found = cut.match(line)
-                if found is not None and found["end"] is None:
-                    self._into.cut += 1
-                    self._misfit = self._misfit or line
-            if found is not None:
-                rows.append(tuple(group or b"" for group in found.groups()[: len(self._form.fields)]))
-                numbers.append(number)
-            elif line.strip():
+    def _piece(self, first: int, piece: bytes) -> int:
+        """Read the lines of a piece; how many there are."""
+        count = piece.count(b"\n")
+        rows, _ = self._quick_rows(piece, count)
+        if len(rows) == count and self._add(rows, range(first, first + count), strict=True):
+            return count
+        found = _Found()
+        self._find(first, piece, count, found, quick=True)
+        if not self._add(found.rows, found.numbers, strict=True):
+            # The quick expressions took something for a number or a time that is none.
+            found = _Found()
+            self._find(first, piece, count, found, quick=False)
+            self._add(found.rows, found.numbers, strict=False)
+        for number, line in found.odd:
+            if line.strip():
                 self._into.damage(number, line)
                 self._misfit = self._misfit or line
             else:
                 self._into.blank += 1
-        if rows:
-            self._add(rows, numbers)
+        for line in found.cut:
+            self._into.cut += 1
+            self._misfit = self._misfit or line
+        return count
 
-    def _add(self, rows: _Rows, numbers: Sequence[int] | None) -> bool:
-        """Add what the lines hold. Odd ones are damage by their `numbers`; without those: False, and none is added."""
+    def _find(self, first: int, piece: bytes, count: int, found: _Found, quick: bool) -> None:
+        """Find the lines of a piece: all at once, else in its halves, or where much is odd one by one."""
+        rows, odd = self._quick_rows(piece, count) if quick else ([], count)
+        if odd * _RARE > count:
+            rows = self._form.whole.findall(piece)
+            odd = count - len(rows)
+        if not odd:
+            found.rows += rows
+            found.numbers += range(first, first + count)
+            return
+        half = _half(piece) if odd * _RARE <= count else 0
+        if half:
+            before = piece.count(b"\n", 0, half)
+            self._find(first, piece[:half], before, found, quick)
+            self._find(first + before, piece[half:], count - before, found, quick)
+            return
+        for number, line in enumerate(piece.removesuffix(b"\n").split(b"\n"), first):
+            self._find_one(number, line, found)
+
+    def _quick_rows(self, piece: bytes, count: int) -> tuple[_Rows, int]:
+        """What a quick expression finds in a piece, and about how many of its lines it does not."""
+        if b"\\" in piece:
+            return [], count
+        for number, fast in enumerate(self._fast):
+            if fast.match(piece):
+                rows = fast.findall(piece)
+                self._fast.insert(0, self._fast.pop(number))
+                # As many matches as lines, each from a beginning to an end: every line was read, none beyond its end.
+                return rows, count - len(rows)
+        return [], count
+
+    def _find_one(self, number: int, line: bytes, found: _Found) -> None:
+        rows = self._form.whole.findall(line)
+        if rows:
+            found.rows += rows
+            found.numbers.append(number)
+            return
+        match = None if self._form.cut is None else self._form.cut.match(line)
+        if match is None:
+            found.odd.append((number, line))
+            return
+        found.rows.append(tuple(group or b"" for group in match.groups()[: len(self._form.fields)]))
+        found.numbers.append(number)
+        if match["end"] is None:
+            found.cut.append(line)
+
+    def _add(self, rows: _Rows, numbers: Sequence[int], strict: bool) -> bool:
+        """Add what lines hold; `numbers` tell those that are damaged. Strict: False, and nothing is, if any is odd."""
+        if not rows:
+            return True
         groups: _Groups = list(zip(*rows, strict=True))
-        strict = numbers is None
         times = self._times(groups, len(rows))
         if None in times:
-            if numbers is None:
-                return False
-            return self._add_without(rows, numbers, times)
+            return False if strict else self._add_without(rows, numbers, times)
         t_s = np.array(times, dtype=np.float64)
         fractions = self._numbers(groups, Role.FRACTION, strict)
         durations = self._numbers(groups, Role.DURATION, strict)
@@ -143,7 +174,7 @@ class LineReader:
         sizes = self._integers(groups, Role.SIZE, strict)
         if fractions is None or durations is None or statuses is None or sizes is None:
             return False
-        if strict and statuses.max() > 999:
+        if strict and self._places[Role.STATUS] and not 100 <= statuses.min() <= statuses.max() <= 999:
             return False
         if self._places[Role.FRACTION]:
             t_s += np.nan_to_num(fractions)
@@ -184,7 +215,7 @@ class LineReader:
             else:
                 good.append(row)
                 kept.append(number)
-        return self._add(good, kept) if good else True
+        return self._add(good, kept, strict=False)
 
     def _times(self, groups: _Groups, n: int) -> list[float | None]:
         """The time of each line in seconds since 1970, without a fraction that has a field of its own."""
@@ -277,3 +308,10 @@ def _floats(texts: Sequence[bytes], strict: bool) -> _Floats | None:
         return None
     # -1 stands for what did not come to pass, and +109 for what was still going on when it was written.
     return np.array([float(text) if _NUMBER.fullmatch(text) else np.nan for text in texts])
+
+
+def _half(piece: bytes) -> int:
+    """Where the line that is in the middle of a piece ends, or the one before it; 0 where it is one line alone."""
+    middle = len(piece) // 2
+    end = piece.find(b"\n", middle) + 1
+    return end if 0 < end < len(piece) else piece.rfind(b"\n", 0, middle) + 1
