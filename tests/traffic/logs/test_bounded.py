@@ -16,7 +16,10 @@ from seawall.traffic.logs.spool import Texts
 from traffic.logs.conftest import Read, rows
 
 
-@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=10), max_size=40), st.sampled_from([1, 500, 3000, 10_000]))
+@given(
+    st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=10), max_size=40),
+    st.sampled_from([1, 500, 3000, 10_000]),
+)
 def test_a_number_never_means_two_keys(batches: list[list[int]], generation: int) -> None:
     texts: list[bytes] = []
 
