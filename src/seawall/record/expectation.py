@@ -32,7 +32,7 @@ _SUMS = (
     "sent", "answered", "failed", "timed_out", "refused", "shed", "attempts", "wasted", "oom_kills",
     "answered_4xx", *(part for parts in PARTS.values() for part in parts), "connects", "sent_bytes", "received_bytes",
 )  # fmt: skip
-_ONLY_TOTALS = ("retries", "resent", "restarts", "under_way")
+_ONLY_TOTALS = ("retries", "resent", "redirected", "restarts", "under_way")
 _PEAKS = {
     "pods": "pods",
     "nodes": "nodes",

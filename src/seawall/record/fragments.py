@@ -246,7 +246,7 @@ def objectives_table(verdicts: Sequence[Verdict]) -> str:
 def requests_table(records: Sequence[Record], verdicts: Sequence[Verdict]) -> str:
     """How requests ended, over the run."""
     rows = []
-    for key in (*_OUTCOMES, "wasted", "resent", "connects", "sent_bytes", "received_bytes"):
+    for key in (*_OUTCOMES, "wasted", "resent", "redirected", "connects", "sent_bytes", "received_bytes"):
         if all(record.totals.get(key) is None for record in records):
             continue
         write = words.size if key.endswith("_bytes") else words.count

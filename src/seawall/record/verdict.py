@@ -27,7 +27,7 @@ from seawall.record.objectives import (
 from seawall.record.record import Event, Record
 from seawall.record.vocabulary import COLUMNS, REQUEST_TOTALS
 
-_COUNTS = ("answered_4xx", "connects", "resent", "sent_bytes", "received_bytes")
+_COUNTS = ("answered_4xx", "connects", "resent", "redirected", "sent_bytes", "received_bytes")
 
 
 @dataclass(frozen=True, slots=True)
