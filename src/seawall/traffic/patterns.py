@@ -77,7 +77,10 @@ class Classifier:
 
     def shares(self, log: RequestLog) -> dict[str, float]:
         """Share of a log's requests by class, "other" last if no class has that name; they add up to 1."""
-        classes = self.classes(log)
+        return self.shares_of(self.classes(log))
+
+    def shares_of(self, classes: NDArray[np.int32]) -> dict[str, float]:
+        """The same from the classes of its lines."""
         names = (*self.names, OTHER)[: max(len(self.names), self.other + 1)]
         counts = np.zeros(len(names), dtype=np.int64)
         for begin in range(0, classes.size, _BLOCK):

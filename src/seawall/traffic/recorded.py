@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seawall.fleet.errors import InputError
 from seawall.traffic.arrivals import (
@@ -43,6 +44,16 @@ class Recording:
     rate: RateRecording | None
     classifier: Classifier | None
     """Which class each recorded request belongs to; None where all are drawn by the classes' shares."""
+    _known: dict[str, NDArray[np.int32]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def classes(self) -> NDArray[np.int32] | None:
+        """The class of each line of the log (Classifier.classes), worked out once; None where nothing tells it."""
+        if self.log is None or self.classifier is None:
+            return None
+        if "classes" not in self._known:
+            self._known["classes"] = self.classifier.classes(self.log)
+        return self._known["classes"]
 
     @property
     def duration_s(self) -> float:
@@ -54,9 +65,8 @@ class Recording:
     @property
     def shares(self) -> dict[str, float] | None:
         """Share of the recorded requests by class, or None where the recording does not tell."""
-        if self.log is None or self.classifier is None:
-            return None
-        return self.classifier.shares(self.log)
+        classes = self.classes
+        return None if classes is None or self.classifier is None else self.classifier.shares_of(classes)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -84,7 +94,7 @@ class Recording:
         `from_s` and `for_s` are on the recording's own clock, before `speed`. Raises InputError if nothing of
         the recording lies there, or for a factor that is not above 0.
         """
-        requests = None if self.log is None else _requests(self.log, self.classifier)
+        requests = None if self.log is None else _requests(self.log, self.classifier, self.classes)
         if requests is not None and not requests.times_s.size:
             empty = "none of the log's lines holds a request; give a log of requests that were made"
             raise InputError(empty, file=self.source)
@@ -170,10 +180,9 @@ def _has_few_words(line: bytes) -> bool:
     return line.strip().isascii() and all(len(cell.split()) <= 3 for cell in cells)
 
 
-def _requests(log: RequestLog, classifier: Classifier | None) -> Requests:
-    """The lines of a log that hold a request, with their classes; columns in a file stay there."""
-    none = np.broadcast_to(np.int32(DRAWN), (len(log),))
-    classes = none if classifier is None else classifier.classes(log)
+def _requests(log: RequestLog, classifier: Classifier | None, found: NDArray[np.int32] | None) -> Requests:
+    """The lines of a log that hold a request, with the classes that were found; columns in a file stay there."""
+    classes = np.broadcast_to(np.int32(DRAWN), (len(log),)) if found is None else found
     drawn = None if classifier is None else len(classifier.names)
     if drawn is None and not log.without_request:
         return Requests(log.t_s, classes, log.session, log.sessions, log.whole_seconds)
@@ -186,9 +195,9 @@ def _requests(log: RequestLog, classifier: Classifier | None) -> Requests:
     for begin in range(0, len(log), _BLOCK):
         part = slice(begin, begin + _BLOCK)
         asked = np.flatnonzero(log.method[part] > 0)
-        found = classes[part][asked]
+        of_part = classes[part][asked]
         kept["t_s"].append(log.t_s[part][asked])
-        kept["classes"].append(np.where(found == drawn, DRAWN, found))
+        kept["classes"].append(np.where(of_part == drawn, DRAWN, of_part))
         kept["session"].append(log.session[part][asked])
         kept["rows"].append(asked + begin)
         release(log.t_s, log.method, log.session, classes)

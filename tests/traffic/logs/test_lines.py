@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from seawall.fleet.errors import InputError
 from seawall.traffic.logs.apache import COMBINED
+from seawall.traffic.logs.lines import LineReader
 from seawall.traffic.logs.log import SERVED_NOT_ASKED, RequestLog
 from seawall.traffic.logs.read import found_format, read_log
 
@@ -322,3 +323,19 @@ def test_a_line_is_known_for_one_of_a_log() -> None:
     assert found_format(GOOD) is COMBINED
     assert found_format(EXTRACT.read_bytes().splitlines()[0]) is COMBINED
     assert found_format(b"second,requests") is None
+
+
+def test_a_file_without_a_readable_line_is_not_read_to_its_end(log, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: list[int] = []
+    take = LineReader.take
+    monkeypatch.setattr(
+        LineReader, "take", lambda self, first, block: (blocks.append(first), take(self, first, block))
+    )
+    monkeypatch.setattr("seawall.traffic.files.BLOCK_BYTES", 64)
+    monkeypatch.setattr("seawall.traffic.logs.lines._HOPELESS", 20)
+    with pytest.raises(InputError, match="no line could be read"):
+        log(b"nothing of use\n" * 1000)
+    assert len(blocks) < 10
+    blocks.clear()
+    assert log(GOOD + b"nothing of use\n" * 30 + GOOD * 40).damaged == 30
+    assert len(blocks) > 10

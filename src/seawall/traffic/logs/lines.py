@@ -21,6 +21,7 @@ PIECE_BYTES = 1 << 17
 _RARE = 100
 """What is odd in fewer than one in so many lines is looked for by halves."""
 _LARGEST = 10**18
+_HOPELESS = 50_000
 _CUT_AGENT = re.compile(rb'^ "[^"\\]*(?:\\.[^"\\]*)*" "(.*)$', re.DOTALL)
 _REQUEST_TIME = re.compile(rb'\b(?:rt|request_time)[=:]"?(\d{1,9}(?:\.\d{1,9})?)')
 _NUMBER = re.compile(rb"\d{1,18}(?:\.\d{1,18})?|\.\d{1,18}")
@@ -69,6 +70,11 @@ class LineReader:
         self._into.lines += line - first
         if self._into.zone_s is None:
             self._into.zone_s = self._stamps.zone_s
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many lines were damaged, and none not, that there is no use in reading on."""
+        return self._into.damaged >= _HOPELESS and not len(self._into.rows)
 
     @property
     def expected(self) -> str:

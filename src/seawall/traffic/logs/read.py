@@ -98,6 +98,8 @@ class _Lines:
     def take(self, path: str | Path, stream: Stream) -> None:
         for first, block in blocks_of_lines(stream, path):
             self._reader.take(first, block)
+            if self._reader.hopeless:
+                return
 
     def end(self) -> None:
         self._reader.end()
