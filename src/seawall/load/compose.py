@@ -191,9 +191,8 @@ def parse_ask(text: str) -> Ask:
 def with_classes(recording: Recording, redact: Sequence[re.Pattern[str]]) -> Recording:
     """The recording with classes proposed from its paths, parts that are not to be told taken out first."""
     assert recording.log is not None
-    log = recording.log
-    if redact:
-        log = replace(log, paths=tuple(redacted(path, redact) for path in log.paths))
+    # Blanks are taken out too: no pattern may hold one.
+    log = recording.log.with_paths(lambda path: redacted(path, redact).replace(" ", "*"))
     patterns = {proposed.name: list(proposed.patterns) for proposed in propose_classes(log)}
     patterns.setdefault(OTHER, [])
     return replace(recording, classifier=compile_patterns(patterns))

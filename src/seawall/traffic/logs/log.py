@@ -19,7 +19,9 @@ SERVED_NOT_ASKED = (
 """To be shown wherever traffic from an access log is used."""
 
 HOLE = 100.0
-"""A silence of so many mean distances between requests is a hole: by chance alone a log has none."""
+HOLE_SECONDS = 60.0
+"""A silence of so many mean distances between requests, and of so many seconds, is a hole: by chance alone a log has
+none."""
 FIRST_DAMAGED = 5
 """So many damaged lines are kept."""
 ONE = {"lines": "line", "records": "record", "entries": "entry"}
@@ -151,7 +153,8 @@ class RequestLog:
             notes.append(
                 f"{self.without_request} {self.unit} hold no request (idle connections, TLS on a plain port)"
             )
-        if self.longest_silence_s * len(self) > HOLE * (self.last - self.first):
+        silence = self.longest_silence_s
+        if silence > HOLE_SECONDS and silence * len(self) > HOLE * (self.last - self.first):
             notes.append(
                 f"it has holes: the longest time without a request is {self.longest_silence_s:.0f} s"
             )
