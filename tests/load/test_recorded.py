@@ -169,3 +169,63 @@ def test_a_recorded_visitor_keeps_cookies(tmp_path: Path) -> None:
         cookies.clear()
         sent(replay(log, port, cookies=False))
         assert cookies == [None] * 8
+
+
+def test_a_browser_recording_is_sent_with_its_bodies_and_headers(tmp_path: Path) -> None:
+    def entry(ms: int, method: str, url: str, **request: Any) -> dict[str, Any]:
+        asked = {
+            "method": method,
+            "url": url,
+            "httpVersion": "HTTP/1.1",
+            "headers": [],
+            "queryString": [],
+            "cookies": [],
+        }
+        return {
+            "startedDateTime": f"2026-05-17T10:05:00.{ms:03d}Z",
+            "time": 12.0,
+            "request": asked | request,
+            "response": {"status": 200, "content": {"size": 1}, "bodySize": 1},
+        }
+
+    posted = {
+        "headers": [
+            {"name": "Content-Type", "value": "application/json"},
+            {"name": "Host", "value": "shop.example"},
+        ],
+        "postData": {"mimeType": "application/json", "text": '{"item": 7}'},
+    }
+    entries = [
+        entry(0, "GET", "https://shop.example/?q=1"),
+        entry(200, "POST", "https://shop.example/basket", **posted),
+    ]
+    har = tmp_path / "visit.har"
+    har.write_text(
+        json.dumps({"log": {"version": "1.2", "creator": {"name": "t", "version": "1"}, "entries": entries}})
+    )
+    heads: list[bytes] = []
+    bodies: list[bytes] = []
+
+    def serve(connection: Any) -> None:
+        data = b""
+        while piece := connection.recv(65536):
+            data += piece
+            while b"\r\n\r\n" in data:
+                head, _, rest = data.partition(b"\r\n\r\n")
+                length = re.search(rb"Content-Length: (\d+)", head)
+                size = int(length[1]) if length else 0
+                if len(rest) < size:
+                    break
+                heads.append(head)
+                bodies.append(rest[:size])
+                data = rest[size:]
+                connection.sendall(OK)
+
+    with serving(serve) as port:
+        record = sent(replay(har, port, methods=("GET", "POST")))
+    assert kinds(record) == {"answered": 2}
+    assert heads[0].startswith(b"GET /?q=1 HTTP/1.1\r\n") and heads[1].startswith(
+        b"POST /basket HTTP/1.1\r\n"
+    )
+    assert bodies == [b"", b'{"item": 7}']
+    assert b"Content-Type: application/json" in heads[1] and b"shop.example" not in heads[1]
