@@ -32,7 +32,7 @@ class Group(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options by heading; what stands under none comes last."""
-        rows = {p.name: p.get_help_record(ctx) for p in self.get_params(ctx)}
+        rows = {p.name: p.get_help_record(ctx) for p in self.get_params(ctx) if isinstance(p, click.Option)}
         for heading, names in self.HEADINGS:
             found = [record for name in names if (record := rows.pop(name, None)) is not None]
             if found:
