@@ -88,9 +88,11 @@ class Nginx:
         os.kill(self.pid, signal.SIGCONT)
 
 
-def available() -> bool:
-    """Whether there is an nginx to load."""
-    return shutil.which("nginx", path=_PATH) is not None
+def require_nginx(smoke: bool) -> None:
+    """End this process where there is no nginx to load: as a failure, unless it was only to be seen whether it runs."""
+    if shutil.which("nginx", path=_PATH) is None:
+        print("there is no nginx to load: apt-get install nginx-light", file=sys.stderr)
+        sys.exit(not smoke)
 
 
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
@@ -104,8 +106,7 @@ def nginx(*, log: bool = False) -> Iterator[Nginx]:
     the last core.
     """
     program = shutil.which("nginx", path=_PATH)
-    if program is None:
-        sys.exit("there is no nginx to load: apt-get install nginx-light")
+    assert program is not None
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.sched_setaffinity(0, {CLIENT_CORE})

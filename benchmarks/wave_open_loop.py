@@ -15,7 +15,7 @@ from pathlib import Path
 
 import rivals
 from figures import Figure, figure, options, show
-from servers import Nginx, Observed, nginx, observed
+from servers import Nginx, Observed, nginx, observed, require_nginx
 
 RATES = (2_000, 10_000, 30_000)
 FAST_RATE, SLOW_RATE = 2_000, 1_000
@@ -104,4 +104,5 @@ def measure(runs: int, smoke: bool) -> Iterator[Figure]:
 
 if __name__ == "__main__":
     given = options(__doc__ or "")
+    require_nginx(given.smoke)
     show(measure(given.runs, given.smoke), given.json)

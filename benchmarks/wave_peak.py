@@ -14,7 +14,7 @@ from pathlib import Path
 
 import rivals
 from figures import Figure, figure, options, show
-from servers import Nginx, nginx, observed
+from servers import Nginx, nginx, observed, require_nginx
 
 CONNECTIONS = 50
 
@@ -65,4 +65,5 @@ def measure(runs: int, smoke: bool) -> Iterator[Figure]:
 
 if __name__ == "__main__":
     given = options(__doc__ or "")
+    require_nginx(given.smoke)
     show(measure(given.runs, given.smoke), given.json)

@@ -22,7 +22,7 @@ import numpy as np
 import rivals
 from figures import Figure, figure, options, show
 from numpy.typing import NDArray
-from servers import finished, nginx, started
+from servers import finished, nginx, require_nginx, started
 
 LOG_SPEED, CSV_SPEED = 1000.0, 60.0
 LATENESS_TARGET_MS = 2.0
@@ -158,4 +158,5 @@ if __name__ == "__main__":
         "csv": "requests per second: second,requests",
     }
     given = options(__doc__ or "", runs=3, files=files)
+    require_nginx(given.smoke)
     show(measure(given.runs, given.smoke, given.log, given.csv), given.json)

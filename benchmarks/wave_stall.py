@@ -17,7 +17,7 @@ from pathlib import Path
 
 import rivals
 from figures import Figure, figure, options, show
-from servers import end, finished, nginx, started
+from servers import end, finished, nginx, require_nginx, started
 
 RATE, CONNECTIONS = 200, 50
 
@@ -113,4 +113,5 @@ def middle(of: list[rivals.Told], what: str) -> float | None:
 
 if __name__ == "__main__":
     given = options(__doc__ or "", runs=1)
+    require_nginx(given.smoke)
     show(measure(given.runs, given.smoke), given.json)

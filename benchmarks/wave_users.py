@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import rivals
 from figures import Figure, figure, options, show
-from servers import Nginx, finished, nginx, started
+from servers import Nginx, finished, nginx, require_nginx, started
 
 WINDOW_SECONDS = 0.020
 MOST_IN_A_WINDOW = 15
@@ -140,4 +140,5 @@ def measure(runs: int, smoke: bool) -> Iterator[Figure]:
 
 if __name__ == "__main__":
     given = options(__doc__ or "")
+    require_nginx(given.smoke)
     show(measure(given.runs, given.smoke), given.json)
