@@ -8,16 +8,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
 from seawall.cli.ending import Code
 from seawall.load.tally import Tally
-from seawall.load.wave import Wave
+from seawall.load.target import Target
 from seawall.record import words
 from seawall.record.histogram import percentile
 from seawall.record.vocabulary import FAILURES
+from seawall.traffic.workload import Workload
 
 if TYPE_CHECKING:
     from rich.live import Live as RichLive
@@ -101,10 +102,23 @@ def moment(tallies: Sequence[Tally], now: float, bin_s: float) -> Moment:
     )
 
 
+class Shown(Protocol):
+    """What is shown: a wave, or a journey."""
+
+    @property
+    def bin_s(self) -> float: ...
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def workload(self) -> Workload: ...
+
+
 class Live:
     """Shows a wave on standard error while it runs. Use as a context."""
 
-    def __init__(self, wave: Wave, *, quiet: bool) -> None:
+    def __init__(self, wave: Shown, *, quiet: bool) -> None:
         self._wave = wave
         self._quiet = quiet
         self._told = time.monotonic()

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
+from seawall.cli.before import (
+    clock_of,
+    confirm,
+    connections_for,
+    flag,
+    name_of,
+    part_of,
+    reached,
+    start_of_run,
+    target_of,
+)
 from seawall.cli.ending import Code, NoVerdictError
 from seawall.cli.live import Live, Stopper
 from seawall.cli.recordings import read_logs, start_of
@@ -22,13 +29,12 @@ from seawall.fleet.model import ArrivalRate, Clients, Recorded, Retries, Traffic
 from seawall.fleet.reader import Fleet, complete
 from seawall.fleet.stories import load
 from seawall.fleet.units import parse_seconds, parse_share
-from seawall.load import clocks, guard, limits
 from seawall.load.asked import Ask, parse_header, parse_method
 from seawall.load.compose import Manner, parse_regex, parse_rewrite, wave_of_fleet, wave_of_traffic
 from seawall.load.generator import warm_up
 from seawall.load.processes import GeneratorError, Sent, send
 from seawall.load.results import make_record, wallclock
-from seawall.load.target import Target, parse_target, reach, resolve
+from seawall.load.target import Target
 from seawall.load.wave import Wave
 from seawall.record.expectation import Expectation, expected_p99_s, parse_expectation
 from seawall.record.record import Record, write
@@ -105,13 +111,13 @@ def run(options: Options) -> Code:
         from seawall.cli.journey import run_journey
 
         return run_journey(options, expectations)
-    target = _target(options)
-    start_at = None if options.start_at is None else clocks.parse_start_at(options.start_at, _now())
+    target = target_of(options)
+    start_at = start_of_run(options)
     wave = _wave(options, target)
-    connections = _prepare(options, wave)
-    wave = dataclasses.replace(wave, target=_reached(options, wave))
-    _confirm(options, wave)
-    clock = _clock(options, wave)
+    connections = connections_for(options, wave)
+    confirm(options, target, wave.peak_rate(), wave.total(), wave.workload.traffic_s)
+    wave = dataclasses.replace(wave, target=reached(options, target))
+    clock = clock_of(options, wave.target)
     warm_up_saying(options)
     with Stopper() as stopper, Live(wave, quiet=options.quiet or options.as_json) as live:
         try:
@@ -130,12 +136,6 @@ def warm_up_saying(options: Options) -> None:
     if not is_compiled() and not options.quiet:
         say("compiling the generator, once, about twenty seconds ...")
     warm_up()
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
 
 
 def finish(
@@ -190,14 +190,7 @@ def asked_p99_s(objectives: Any, expectations: Sequence[Expectation]) -> list[fl
 # --------------------------------------------------------------------------------------------- understanding
 
 
-def _target(options: Options) -> Target:
-    if options.url is None:
-        raise InputError("where to? add --url, for example --url http://127.0.0.1:8000/")
-    return resolve(parse_target(options.url))
-
-
 def _wave(options: Options, target: Target) -> Wave:
-    guard.judge(target, options.allow_host)
     manner = _manner(options)
     if options.fleet is None:
         traffic, recording = _traffic(options)
@@ -207,28 +200,20 @@ def _wave(options: Options, target: Target) -> Wave:
             assert recording is not None
             return recording
 
-        return dataclasses.replace(wave_of_traffic(traffic, target, ask, manner, read), variant=_name(manner))
+        return dataclasses.replace(
+            wave_of_traffic(traffic, target, ask, manner, read), variant=name_of(manner.part)
+        )
     for name in (*_FOR_TRAFFIC, *_FOR_CLIENTS, *_FOR_LOGS):
         if getattr(options, name) not in (None, ()):
-            raise InputError(f"{_flag(name)} and a fleet file both say what comes; leave out one of them")
+            raise InputError(f"{flag(name)} and a fleet file both say what comes; leave out one of them")
     fleet = _fleet(options)
     warn([fleet])
     wave = wave_of_fleet(fleet, target, manner)
     return (
         wave
         if manner.part == (1, 1)
-        else dataclasses.replace(wave, variant=f"{wave.variant}-{_name(manner)}")
+        else dataclasses.replace(wave, variant=f"{wave.variant}-{name_of(manner.part)}")
     )
-
-
-def _flag(name: str) -> str:
-    return {"logs": "--log", "begin": "--from", "length": "--for"}.get(name, "--" + name.replace("_", "-"))
-
-
-def _name(manner: Manner) -> str:
-    """The name of the record: a part of a wave carries its number."""
-    index, count = manner.part
-    return "wave" if count == 1 else f"part-{index}-of-{count}"
 
 
 def _fleet(options: Options) -> Fleet:
@@ -252,17 +237,8 @@ def _manner(options: Options) -> Manner:
         connect_timeout=_seconds("--connect-timeout", options.connect_timeout),
         verify=not options.insecure,
         ca_file=options.ca_file,
-        part=_part(options.part),
+        part=part_of(options),
     )
-
-
-def _part(text: str | None) -> tuple[int, int]:
-    if text is None:
-        return 1, 1
-    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text.strip())
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(f"--part: {text!r} is no part; write for example 3/8 for the third of eight")
-    return int(match[1]), int(match[2])
 
 
 def _seconds(flag: str, text: str | None) -> float | None:
@@ -321,7 +297,7 @@ def _traffic(options: Options) -> tuple[Traffic, Recording | None]:
     if not options.logs:
         for name in _FOR_LOGS:
             if getattr(options, name) is not None:
-                raise InputError(f"{_flag(name)} is for recorded traffic; add --log")
+                raise InputError(f"{flag(name)} is for recorded traffic; add --log")
     recording = read_logs(options) if options.logs else None
     clients = Clients.model_construct(
         **Clients().model_dump()
@@ -344,7 +320,7 @@ def _users(options: Options) -> Users | None:
     if options.users is None:
         for name in ("pace", "think", "jitter"):
             if getattr(options, name) is not None:
-                raise InputError(f"{_flag(name)} is for users; add --users")
+                raise InputError(f"{flag(name)} is for users; add --users")
         return None
     _checked_shape("--users", options.users, "users")
     pace, think = _seconds("--pace", options.pace), options.think
@@ -387,79 +363,3 @@ def _recorded(options: Options, recording: Recording) -> Recorded:
             "for": _seconds("--for", options.length),
         }
     )
-
-
-# --------------------------------------------------------------------------------------- before the first request
-
-
-def _prepare(options: Options, wave: Wave) -> int:
-    """See that this machine can send the wave; connections of each process at most."""
-    rate, users = wave.arrivals_peak(), wave.peak_users
-    patience = wave.traffic.clients.timeout
-    need = limits.Need(
-        connections=users + min(64, int(rate)),
-        new_connections_per_s=0.0,  # who asks for a connection of its own lets the server close it
-        loopback=guard.is_loopback(wave.target),
-        stalled_connections=int(users + min(rate * patience, wave.total())),
-    )
-    if options.max_connections is not None:
-        cap = options.max_connections
-        need = dataclasses.replace(
-            need,
-            connections=min(need.connections, cap),
-            stalled_connections=min(need.stalled_connections, cap),
-        )
-    most, warnings = limits.prepare(need, len(wave.target.addresses), options.processes)
-    for text in warnings:
-        say(f"warning: {text}")
-    if options.max_connections is not None:
-        most = min(most, -(-options.max_connections // options.processes))
-    return max(1, most)
-
-
-def _reached(options: Options, wave: Wave) -> Target:
-    target = reach(wave.target, REACH_SECONDS, verify=wave.verify, ca_file=wave.ca_file)
-    for text in target.unreachable:
-        say(f"warning: left out: {text}")
-    return target
-
-
-def _confirm(options: Options, wave: Wave) -> None:
-    """Show the plan for a host that is not this machine's or a private one, and go on only when it is meant so."""
-    if guard.judge(wave.target, options.allow_host).permission is guard.Permission.FREE:
-        return
-    rate = wave.peak_rate()
-    plan = guard.describe(wave.target, rate, wave.total(), wave.workload.traffic_s)
-    say(f"the plan: {plan}")
-    if options.token and guard.ownership(
-        wave.target, options.token, verify=wave.verify, ca_file=wave.ca_file
-    ):
-        say("the host expects it: its token is the one given")
-        return
-    if options.yes:
-        return
-    if not sys.stdin.isatty():
-        raise InputError("nobody is here to confirm this plan; add --yes if it is meant so")
-    if not click.confirm("is it meant so?", err=True):
-        raise click.Abort
-
-
-def _clock(options: Options, wave: Wave) -> dict[str, Any] | None:
-    """For a part or an appointed start: how this machine's clock stands to the target's."""
-    if options.part is None and options.start_at is None:
-        return None
-    clock = clocks.compare(wave.target, verify=wave.verify, ca_file=wave.ca_file)
-    if clock is None:
-        say("warning: the host gives no Date header: this machine's clock was compared with none")
-        return None
-    ahead = "ahead of" if clock.offset_s >= 0 else "behind"
-    say(
-        f"this clock is {abs(clock.offset_s) * 1e3:.0f} ms {ahead} the host's "
-        f"(within {clock.uncertainty_s * 1e3:.0f} ms)"
-    )
-    return {
-        "offset_s": clock.offset_s,
-        "uncertainty_s": clock.uncertainty_s,
-        "reference": clock.reference,
-        "kernel": clocks.kernel_clock(),
-    }

@@ -86,7 +86,7 @@ def _description(
         "format": 1,
         "version": __version__,
         "world": "wave",
-        "fleet": journey.target.host,
+        "fleet": "wave",
         "variant": journey.variant,
         "seed": journey.seed,
         "target": journey.target.origin,
