@@ -161,6 +161,22 @@ def _read_h2load(log: Path) -> Told:
     return of_latencies([float(line.split("\t")[2]) * 1e-6 for line in log.read_text().splitlines()])
 
 
+# ------------------------------------------------------------------------------------------------- the floor
+
+
+def bare(port: int, rate: float, seconds: float, folder: Path) -> Client | None:
+    """A loop in C that does what no generator can do without (bare.c), where there is a compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    program = folder / "bare"
+    if not program.exists():
+        source = Path(__file__).with_name("bare.c")
+        subprocess.run([compiler, "-O2", "-o", str(program), str(source), "-lm"], check=True)
+    command = [str(program), str(port), f"{rate:g}", f"{seconds:g}"]
+    return Client("a bare loop in C", command, lambda output: Told(0, None, None, None, None))
+
+
 # --------------------------------------------------------------------------------------------------- autocannon
 
 

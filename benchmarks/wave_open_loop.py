@@ -3,7 +3,9 @@
 nginx on the other core answers 96 bytes. Arrivals are Poisson. Lateness is that of the whole run, as the generator
 says it; its rival is the target (1 ms). CPU time is measured from outside, alike for all: see servers.py. Beside
 it stand tools that send at the same rate, evenly: h2load and autocannon, which say nothing of their lateness, and
-Locust's two users at rates that they can hold (2,000/s and 1,000/s). `rate held` is the server's own count.
+Locust's two users at rates that they can hold (2,000/s and 1,000/s); and bare.c, which sleeps, sends and
+receives on one connection and nothing else: what a request costs on this machine where it comes alone. What comes
+in bursts (h2load, autocannon) wakes the server and the client more seldom. `rate held` is the server's own count.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class Bench:
         """The tools that send at the rate."""
         url, seconds = self.server.url, self.seconds
         found = {
+            "a bare loop in C": rivals.bare(self.server.port, rate, seconds, self.folder),
             "h2load --rps": rivals.h2load_rate(url, CONNECTIONS, rate, seconds, self.folder),
             "autocannon -R": rivals.autocannon(self.program, url, CONNECTIONS, seconds, rate=rate),
         }
