@@ -53,10 +53,11 @@ class Bench:
         """The tools that send at the rate."""
         url, seconds = self.server.url, self.seconds
         found = {
-            "a bare loop in C": rivals.bare(self.server.port, rate, seconds, self.folder),
             "h2load --rps": rivals.h2load_rate(url, CONNECTIONS, rate, seconds, self.folder),
             "autocannon -R": rivals.autocannon(self.program, url, CONNECTIONS, seconds, rate=rate),
         }
+        if rate < RATES[-1]:
+            found["a bare loop in C"] = rivals.bare(self.server.port, rate, seconds, self.folder)
         if rate == FAST_RATE:
             for kind, its_rate in (("FastHttpUser", FAST_RATE), ("HttpUser", SLOW_RATE)):
                 wait = f"constant_throughput({its_rate / 100})"
