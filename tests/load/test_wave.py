@@ -340,8 +340,8 @@ def test_processes_and_parts_send_the_same_wave() -> None:
             sent(rate_wave(port, "50/s -> 250/s in 2s", process="poisson", seed=4, part=(i, 3)))
             for i in (1, 2, 3)
         ]
-    assert whole.series["sent"].tolist() == two.series["sent"].tolist()
-    assert whole.series["sent"].tolist() == sum(part.series["sent"][:2] for part in parts).tolist()
+    assert whole.series["sent"][:2].tolist() == two.series["sent"][:2].tolist()
+    assert whole.series["sent"][:2].tolist() == sum(part.series["sent"][:2] for part in parts).tolist()
     assert max(part.totals["sent"] for part in parts) - min(part.totals["sent"] for part in parts) <= 1
     assert len({part.description["schedule"] for part in parts}) == 1
 

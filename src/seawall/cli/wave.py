@@ -47,7 +47,9 @@ class Group(click.Command):
 @click.argument("fleet", metavar="[FLEET]", required=False)
 @click.option("--users", metavar="SHAPE", help="Users over time, e.g. '0 -> 1000 in 60s, hold 5m'.")
 @click.option("--pace", metavar="TIME", help="A user asks once in so much time, e.g. 5s.")
-@click.option("--think", metavar="TIME", help="Instead: from an answer to the next request, 5s or 'exponential 5s'.")
+@click.option(
+    "--think", metavar="TIME", help="Instead: from an answer to the next request, 5s or 'exponential 5s'."
+)
 @click.option("--jitter", metavar="SHARE", help="The pace varies by so much to each side. Default: 10%.")
 @click.option("--rate", metavar="SHAPE", help="Requests over time, e.g. '50/s -> 2000/s in 30s, hold 2m'.")
 @click.option("--process", type=click.Choice(["poisson", "even"]), help="How they come. Default: poisson.")
