@@ -34,6 +34,7 @@ from seawall.load.compose import Manner, parse_regex, parse_rewrite, wave_of_fle
 from seawall.load.generator import warm_up
 from seawall.load.processes import GeneratorError, Sent, send
 from seawall.load.results import make_record, wallclock
+from seawall.load.tally import Tally
 from seawall.load.target import Target
 from seawall.load.wave import Wave
 from seawall.record.expectation import Expectation, expected_p99_s, parse_expectation
@@ -42,10 +43,10 @@ from seawall.record.verdict import verdict
 from seawall.traffic.recorded import Recording
 from seawall.traffic.shape import parse_shape
 
-REACH_SECONDS = 5.0
 _FOR_TRAFFIC = ("users", "pace", "think", "jitter", "rate", "process", "logs")
 _FOR_CLIENTS = ("timeout", "retries", "keep_alive")
 _FOR_LOGS = ("kind", "log_format", "session", "stamp", "speed", "begin", "length", "multiply")
+_FOR_REQUESTS = ("methods", "rewrite", "redact")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ def run(options: Options) -> Code:
     target = target_of(options)
     start_at = start_of_run(options)
     wave = _wave(options, target)
+    _check_uses(options, wave)
+    _check_expectations(wave, expectations)
     connections = connections_for(options, wave)
     confirm(options, target, wave.peak_rate(), wave.total(), wave.workload.traffic_s)
     wave = dataclasses.replace(wave, target=reached(options, target))
@@ -187,7 +190,34 @@ def asked_p99_s(objectives: Any, expectations: Sequence[Expectation]) -> list[fl
     return found + expected_p99_s(expectations)
 
 
+def _check_expectations(wave: Wave, expectations: Sequence[Expectation]) -> None:
+    """Refuse before the wave what it could not be judged by after it: InputError for a figure that it will not have."""
+    nothing = Sent(Tally.shared(1, len(wave.classes)), 1, 0.0, interrupted_s=0.0)
+    record = make_record(wave, nothing, [])
+    for expectation in expectations:
+        expectation.judge(record)
+
+
 # --------------------------------------------------------------------------------------------- understanding
+
+
+def _check_uses(options: Options, wave: Wave) -> None:
+    """Refuse options that this wave would pass over."""
+    if options.fleet is None and options.variant is not None:
+        raise InputError("--variant is for a fleet file; name one, or leave it out")
+    if wave.ask_of_record is None:
+        for name in _FOR_REQUESTS:
+            if getattr(options, name) not in (None, ()):
+                raise InputError(f"{flag(name)} is for recorded requests, and here are none; leave it out")
+    if wave.traffic.users is None and wave.ask_of_record is not None:
+        told = "the recording"
+    elif options.fleet is not None:
+        told = "the fleet file (`ask`, `body`)"
+    else:
+        return
+    for name, default in (("method", "GET"), ("body", None), ("body_file", None)):
+        if getattr(options, name) != default:
+            raise InputError(f"{told} says what is asked for; leave out {flag(name)}")
 
 
 def _wave(options: Options, target: Target) -> Wave:
@@ -298,6 +328,8 @@ def _traffic(options: Options) -> tuple[Traffic, Recording | None]:
         for name in _FOR_LOGS:
             if getattr(options, name) is not None:
                 raise InputError(f"{flag(name)} is for recorded traffic; add --log")
+    if options.rate is None and options.process is not None:
+        raise InputError("--process is for arrivals at a rate; add --rate")
     recording = read_logs(options) if options.logs else None
     clients = Clients.model_construct(
         **Clients().model_dump()
