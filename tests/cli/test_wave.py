@@ -22,6 +22,7 @@ from tests.cli.test_simulate import KEYS
 from tests.load.answering import http, refusing, serving, wait_for_end
 
 from seawall.cli.main import run
+from seawall.load.generator import warm_up
 from seawall.record.record import Record, read
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -60,6 +61,12 @@ def site(answer: bytes = OK, after: float = 0.0) -> Iterator[Site]:
 
     with serving(http(serve)) as port:
         yield Site(f"http://127.0.0.1:{port}/", heads)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    """The generator is compiled, once for all, so that no wave has to wait for it."""
+    warm_up()
 
 
 @pytest.fixture
@@ -142,7 +149,7 @@ def test_a_wave_that_held_is_told_kept_and_shown(well: Site, tmp_path: Path) -> 
 
 
 def test_the_json_is_that_of_a_simulation_and_more(well: Site) -> None:
-    done = judged("--url", well.url, "--rate", "60/s for 1s", "--json", "--expect", "served < 50%")
+    done = judged("--url", well.url, "--rate", "60/s for 1s", "--json", "--quiet", "--expect", "served < 50%")
     assert (done.code, done.err) == (1, "")
     found = json.loads(done.out)
     assert list(found) == ["fleet", "seed", "version", "target", "wallclock", "variants"]
@@ -164,12 +171,13 @@ def test_a_variant_that_was_named_must_stand(named: bool, code: int, tmp_path: P
         SMALL.read_text()
         .replace("cpu: 20ms", "ask: [/page], cpu: 20ms")
         .replace("10/s for 20s", "40/s for 1s")
+        .replace("calm: {}", "default: {}")
     )
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text(text)
     (tmp_path / "deployment.yaml").write_text((SMALL.parent / "deployment.yaml").read_text())
     with site(BUSY) as busy:
-        done = judged(fleet, "--url", busy.url, *(["--variant", "calm"] if named else []), "--quiet")
+        done = judged(fleet, "--url", busy.url, *(["--variant", "default"] if named else []), "--quiet")
         assert {head.partition(b" HTTP")[0] for head in busy.heads} == {b"GET /page"}
     assert done.code == code, done.out + done.err
     assert "FALLS" in done.out and "5xx" in done.out
@@ -291,9 +299,9 @@ def test_parts_add_up_to_the_whole(well: Site, tmp_path: Path) -> None:
 def test_elsewhere_than_on_a_terminal_it_tells_a_line_now_and_then(quiet: bool, well: Site) -> None:
     # Ten seconds between lines are much for a test.
     often = (
-        "import seawall.cli.live as live; live.LINE_SECONDS = 0.5; import seawall.cli.main as it; it.main()"
+        "import seawall.cli.live as live; live.LINE_SECONDS = 0.25; import seawall.cli.main as it; it.main()"
     )
-    args = ("--url", well.url, "--users", "20 for 2s", "--pace", "500ms", *(["--quiet"] if quiet else []))
+    args = ("--url", well.url, "--users", "20 for 1s", "--pace", "300ms", *(["--quiet"] if quiet else []))
     done = wave(*args, command=(sys.executable, "-c", often))
     assert done.code in (0, 3)
     lines = [line for line in done.err.splitlines() if "own lateness p99" in line]
