@@ -15,6 +15,7 @@ from seawall.fleet.errors import InputError
 from seawall.load import clocks, guard, limits
 from seawall.load.target import Target, parse_target, reach, resolve
 from seawall.load.wave import Wave
+from seawall.record import words
 
 if TYPE_CHECKING:
     from seawall.cli.waving import Options
@@ -118,8 +119,8 @@ def clock_of(options: Options, target: Target) -> dict[str, Any] | None:
         return None
     ahead = "ahead of" if clock.offset_s >= 0 else "behind"
     say(
-        f"this clock is {abs(clock.offset_s) * 1e3:.0f} ms {ahead} the host's "
-        f"(within {clock.uncertainty_s * 1e3:.0f} ms)"
+        f"this clock is {words.milliseconds(abs(clock.offset_s) * 1e3)} {ahead} the host's "
+        f"(known to {words.milliseconds(clock.uncertainty_s * 1e3)})"
     )
     return {
         "offset_s": clock.offset_s,
