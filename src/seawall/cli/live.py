@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -118,9 +118,12 @@ class Shown(Protocol):
 class Live:
     """Shows a wave on standard error while it runs. Use as a context."""
 
-    def __init__(self, wave: Shown, *, quiet: bool) -> None:
+    def __init__(self, wave: Shown, *, quiet: bool, ending: Callable[[], int] = lambda: 0) -> None:
+        """`ending` is above 0 from when the wave was asked to end, and waits for what is under way."""
         self._wave = wave
         self._quiet = quiet
+        self._ending = ending
+        self._told_of_end = False
         self._told = time.monotonic()
         self._panel: RichLive | None = None
 
@@ -139,6 +142,10 @@ class Live:
 
     def watch(self, tallies: Sequence[Tally], now: float) -> None:
         """Called as the wave runs; draws when it is time to."""
+        if not self._quiet and not self._told_of_end and self._ending():
+            self._told_of_end = True
+            if self._panel is None:
+                print(self._end(moment(tallies, now, self._wave.bin_s)), file=sys.stderr, flush=True)
         if self._quiet or time.monotonic() - self._told < (PANEL_SECONDS if self._panel else LINE_SECONDS):
             return
         self._told = time.monotonic()
@@ -169,6 +176,9 @@ class Live:
         parts += [f"{name.replace('_', ' ')} {count:,}" for name, count in at.failures.items()]
         return f"{words.clock(at.now)}  {', '.join(parts)}"
 
+    def _end(self, at: Moment) -> str:
+        return f"ending: {words.plural(at.under_way, 'request')} under way; once more ends it at once"
+
     def _table(self, at: Moment) -> Any:
         from rich.panel import Panel
         from rich.table import Table
@@ -176,7 +186,7 @@ class Live:
         table = Table.grid(padding=(0, 3))
         figures = self._figures(at)
         for _ in figures:
-            table.add_column(justify="right")
+            table.add_column(justify="right", min_width=8)
         table.add_row(*(f"[dim]{name}[/dim]" for name, _ in figures))
         table.add_row(*(f"[bold]{value}[/bold]" for _, value in figures))
         failures = "   ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in at.failures.items())
@@ -185,6 +195,8 @@ class Live:
         grid.add_row(f"[red]{failures}[/red]" if failures else f"[dim]{at.sent:,} sent, no failures[/dim]")
         work = self._wave.workload
         title = f"{self._wave.target.origin}  {words.clock(at.now)} of {words.clock(work.traffic_s)}"
+        if self._ending():
+            title = self._end(at)
         return Panel(grid, title=title, title_align="left", expand=False, subtitle=self._footer(at))
 
     def _footer(self, at: Moment) -> str:

@@ -122,7 +122,8 @@ def run(options: Options) -> Code:
     wave = dataclasses.replace(wave, target=reached(options, target))
     clock = clock_of(options, wave.target)
     warm_up_saying(options)
-    with Stopper() as stopper, Live(wave, quiet=options.quiet or options.as_json) as live:
+    quiet = options.quiet or options.as_json
+    with Stopper() as stopper, Live(wave, quiet=quiet, ending=stopper.asked) as live:
         try:
             sent = send(
                 wave, options.processes, connections, start_at=start_at, watch=live.watch, stop=stopper.asked
