@@ -136,8 +136,8 @@ def accounts_for_all(record: Record) -> bool:
 
 def test_a_wave_that_held_is_told_kept_and_shown(well: Site, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    done = judged("--url", well.url, "--rate", "60/s for 1s", "--expect", "failed = 0",
-                  "--record", tmp_path / "out", "--report", page)  # fmt: skip
+    done = judged("--url", well.url, "--rate", "120/s for 500ms", "--expect", "failed = 0",
+                  "--expect-body", "ell", "--record", tmp_path / "out", "--report", page)  # fmt: skip
     assert done.code == 0, done.err
     assert "wave stands." in done.out and str(tmp_path / "out" / "wave") in done.out
     assert "\x1b" not in done.out + done.err
@@ -149,7 +149,9 @@ def test_a_wave_that_held_is_told_kept_and_shown(well: Site, tmp_path: Path) -> 
 
 
 def test_the_json_is_that_of_a_simulation_and_more(well: Site) -> None:
-    done = judged("--url", well.url, "--rate", "60/s for 1s", "--json", "--quiet", "--expect", "served < 50%")
+    done = judged(
+        "--url", well.url, "--rate", "120/s for 500ms", "--json", "--quiet", "--expect", "served < 50%"
+    )
     assert (done.code, done.err) == (1, "")
     found = json.loads(done.out)
     assert list(found) == ["fleet", "seed", "version", "target", "wallclock", "variants"]
@@ -170,7 +172,7 @@ def test_a_variant_that_was_named_must_stand(named: bool, code: int, tmp_path: P
     text = (
         SMALL.read_text()
         .replace("cpu: 20ms", "ask: [/page], cpu: 20ms")
-        .replace("10/s for 20s", "40/s for 1s")
+        .replace("10/s for 20s", "40/s for 500ms")
         .replace("calm: {}", "default: {}")
     )
     fleet = tmp_path / "fleet.yaml"
@@ -203,7 +205,7 @@ def test_a_generator_that_was_late_has_no_verdict(well: Site, tmp_path: Path) ->
 
 
 def test_nothing_sent_is_no_verdict(well: Site) -> None:
-    assert wave("--url", well.url, "--rate", "0/s for 1s").code == 3
+    assert wave("--url", well.url, "--rate", "0/s for 100ms").code == 3
     assert well.heads == []
 
 
@@ -263,33 +265,35 @@ def test_interrupted_twice_it_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_headers_are_sent_and_an_answer_without_the_expected_text_is_a_failure(well: Site) -> None:
-    asked = ("--url", well.url + "page?x=1", "--rate", "40/s for 1s", "--header", "X-Tide: high", "--json")
-    wrong = judged(*asked, "--expect-body", "goodbye", "--expect", "failed_body = 0")
-    right = judged(*asked, "--expect-body", "ell", "--expect", "failed_body = 0")
-    assert (wrong.code, right.code) == (1, 0)
-    [of_wrong], [of_right] = (json.loads(done.out)["variants"] for done in (wrong, right))
-    assert of_wrong["failures"]["failed_body"] == of_wrong["requests"]["sent"] > 20
-    assert of_right["requests"]["answered"] == of_right["requests"]["sent"] > 20
+    asked = ("--url", well.url + "page?x=1", "--rate", "80/s for 500ms", "--header", "X-Tide: high")
+    done = judged(*asked, "--json", "--expect-body", "goodbye", "--expect", "failed_body = 0")
+    assert done.code == 1
+    [variant] = json.loads(done.out)["variants"]
+    assert variant["failures"]["failed_body"] == variant["requests"]["sent"] > 20
     for head in well.heads:
         assert head.startswith(b"GET /page?x=1 HTTP/1.1\r\n") and b"\r\nX-Tide: high" in head
 
 
 def test_parts_add_up_to_the_whole(well: Site, tmp_path: Path) -> None:
-    asked = ("--url", well.url, "--rate", "100/s for 1s", "--seed", "4", "--quiet", "--record")
-    parts = tmp_path / "parts"
-    with started(*asked, parts, "--part", "1/2") as one, started(*asked, parts, "--part", "2/2") as two:
-        first, second = ended(one), ended(two)
-    assert {first.code, second.code} <= {0, 3}, first.err + second.err
-    came = len(well.heads)
-    assert wave(*asked, tmp_path).code in (0, 3)
-    assert run(
-        ["merge", str(parts / "part-1-of-2"), str(parts / "part-2-of-2"), "--record", str(tmp_path / "out")]
-    ) in (0, 3)
-    whole, merged = read(tmp_path / "wave"), read(tmp_path / "out" / "wave")
-    halves = [read(parts / f"part-{i}-of-2") for i in (1, 2)]
-    assert merged.totals["sent"] == sum(half.totals["sent"] for half in halves) == whole.totals["sent"] > 50
-    assert min(half.totals["sent"] for half in halves) > 10
-    assert merged.totals["answered"] == whole.totals["sent"] == len(well.heads) - came
+    asked = ("--url", well.url, "--rate", "200/s for 500ms", "--seed", "4", "--quiet", "--record", tmp_path)
+    # Three at once may be too much for a small machine, and void: their counts hold all the same.
+    with (
+        started(*asked, "--part", "1/2") as one,
+        started(*asked, "--part", "2/2") as two,
+        started(*asked) as all_,
+    ):
+        for process in (one, two, all_):
+            done = ended(process)
+            assert done.code in (0, 3), done.err
+    halves = [tmp_path / f"part-{i}-of-2" for i in (1, 2)]
+    assert run(["merge", *map(str, halves), "--record", str(tmp_path / "merged")]) in (0, 3)
+    first, second, whole = (read(folder).totals for folder in (*halves, tmp_path / "wave"))
+    merged = read(tmp_path / "merged" / "wave").totals
+    assert merged["sent"] == first["sent"] + second["sent"] == whole["sent"] > 50
+    assert min(first["sent"], second["sent"]) > 10
+    assert merged["answered"] == whole["answered"] == whole["sent"]
+    asked_for = [head for head in well.heads if head.startswith(b"GET / ")]  # the rest is of clocks
+    assert len(asked_for) == merged["sent"] + whole["sent"]
 
 
 # ---------------------------------------------------------------------------------------- while it is sent
