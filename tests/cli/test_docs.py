@@ -142,7 +142,7 @@ def _run(command: str, folder: Path, port: int) -> subprocess.CompletedProcess[s
     line = f'PATH="$PWD/bin:$PATH"; {_sent(command, port) if a_wave else command}'
     for _ in range(5 if a_wave else 1):
         done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=300)
-        if done.returncode != 3:
+        if done.returncode != 3 or "VOID" not in done.stdout:
             break
     return done
 
