@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seawall.compiled.rows import Tables
 from seawall.load.asked import Slab
 from seawall.load.engine import layout, loop, tls
+from seawall.load.priority import Priority
 from seawall.load.tally import DONE, READY, RUNNING, Tally
 from seawall.load.wave import SKIPPED, Wave, ask_numbers
 from seawall.traffic.arrivals import Chunk
@@ -196,6 +197,8 @@ class Generator:
         row["origin"] = orders["origin"][0]
         status["state"] = RUNNING
         began = time.process_time()
+        priority = Priority()
+        priority.watch(time.monotonic(), 0.0)
         end = self._wave.workload.end_s
         while True:
             now = time.monotonic() - row["origin"]
@@ -207,7 +210,10 @@ class Generator:
                 self._next_chunk()
             if orders["stop"][0] and row["stop_s"] == np.inf:
                 self._stop(float(row["now"]))
-            self._tell(status, time.process_time() - began)
+            cpu_s = time.process_time() - began
+            priority.watch(time.monotonic(), cpu_s)
+            status["real_time"] = priority.is_real_time
+            self._tell(status, cpu_s)
             if why == layout.R_DONE or orders["stop"][0] > 1 or row["now"] >= end:
                 break
         status["ended_s"] = row["now"]

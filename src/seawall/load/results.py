@@ -136,6 +136,7 @@ def _description(
             "lateness_p50_ms": _ms(p50),
             "lateness_p99_ms": _ms(p99),
             "lateness_limit_ms": round(limit * 1e3, 3),
+            "real_time": bool(status["real_time"] == sent.processes),
             "most_connections": int(status["most_open"]),
             "new_connections": wave.new_connections if wave.traffic.clients.keep_alive else 1.0,
         },

@@ -18,7 +18,7 @@ PREPARING, READY, RUNNING, DONE, FAILED = range(5)
 STATUS = np.dtype(
     [("state", "i8"), ("now", "f8"), ("ended_s", "f8"), ("cpu_s", "f8"), ("sent", "i8"), ("retries", "i8"),
      ("resent", "i8"), ("redirected", "i8"), ("most_open", "i8"), ("live", "i8"), ("left_out", "i8"),
-     ("error", "S400"), ("trouble", "S200")]
+     ("real_time", "i8"), ("error", "S400"), ("trouble", "S200")]
 )  # fmt: skip
 """How one generator fares: its state, its clock, when it ended, CPU time of its sending, totals, what went wrong in it,
 and the first trouble with TLS."""
@@ -66,7 +66,17 @@ def together(parts: list[Tally]) -> Tally:
             bins[name] += part.bins[name]
         for name in _CLASS_COUNTS:
             classes[name] += part.classes[name]
-        for name in ("sent", "retries", "resent", "redirected", "most_open", "live", "cpu_s", "left_out"):
+        for name in (
+            "sent",
+            "retries",
+            "resent",
+            "redirected",
+            "most_open",
+            "live",
+            "cpu_s",
+            "left_out",
+            "real_time",
+        ):
             status[name] += part.status[name]
         status["ended_s"] = np.maximum(status["ended_s"], part.status["ended_s"])
     troubles = [part.status["trouble"][0] for part in parts if part.status["trouble"][0]]

@@ -324,6 +324,8 @@ def _of_generators(key: str, values: list[Any]) -> Any:
         return min(values)
     if key.startswith("lateness_"):
         return max(values)
+    if key == "real_time":
+        return all(values)
     return values[0] if all(value == values[0] for value in values) else None
 
 
