@@ -39,7 +39,12 @@ def target_of(options: Options) -> Target:
 
 def start_of_run(options: Options) -> float | None:
     """When time 0 is to be, in seconds since 1970; None for as soon as all is ready."""
-    return None if options.start_at is None else clocks.parse_start_at(options.start_at, time.time())
+    if options.start_at is None:
+        return None
+    try:
+        return clocks.parse_start_at(options.start_at, time.time())
+    except InputError as error:
+        raise InputError(f"--start-at: {error.message}") from error
 
 
 def part_of(options: Options) -> tuple[int, int]:

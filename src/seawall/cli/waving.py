@@ -26,7 +26,7 @@ from seawall.cli.simulate import check_places, print_json, print_text, say, warn
 from seawall.fleet.distribution import Distribution, parse_distribution
 from seawall.fleet.errors import InputError
 from seawall.fleet.model import ArrivalRate, Clients, Recorded, Retries, Traffic, Users
-from seawall.fleet.reader import Fleet, complete, variants
+from seawall.fleet.reader import Fleet, complete, variants, variants
 from seawall.fleet.stories import load
 from seawall.fleet.units import parse_seconds, parse_share
 from seawall.load.asked import Ask, parse_header, parse_method
@@ -250,10 +250,14 @@ def _wave(options: Options, target: Target) -> Wave:
 def _fleet(options: Options) -> Fleet:
     assert options.fleet is not None
     source = load(options.fleet)
-    known = variants(source)
-    if options.variant is None and len(known) > 1 and "default" not in known:
-        raise InputError(f"{options.fleet} has several variants; add --variant, one of {', '.join(known)}")
-    return complete(source, options.variant or ("default" if "default" in known else known[0]))
+    names = list(variants(source))
+    if options.variant is not None or "default" in names:
+        return complete(source, options.variant or "default")
+    if len(names) > 1:
+        raise InputError(
+            f"which of its variants? add --variant with one of {', '.join(names)}", file=options.fleet
+        )
+    return complete(source, names[0])
 
 
 def _manner(options: Options) -> Manner:

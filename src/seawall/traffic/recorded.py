@@ -164,7 +164,8 @@ def detect_kind(path: str | Path) -> Kind:
         return "accesslog"
     if Path(path).name.removesuffix(".gz").endswith((".csv", ".tsv")):
         return "csv"
-    if first and all(line[:1].isascii() and _has_few_words(line) for line in first):
+    has_figures = bool(first) and any(48 <= byte <= 57 for byte in first[-1])
+    if has_figures and all(line[:1].isascii() and _has_few_words(line) for line in first):
         return "csv"
     raise InputError(
         "this is neither an access log of a known format nor a CSV of requests per second; if it is one, "
