@@ -350,7 +350,7 @@ def test_a_recording_elsewhere_is_named_from_the_fleet(folder: Path) -> None:
     ("args", "said"),
     [
         (["nowhere.log"], "nowhere.log: cannot read the file: No such file or directory"),
-        (["k8s"], "no access log of a known format"),
+        (["k8s"], "access log of a known format"),
         (["empty.log"], "empty.log: the file is empty"),
         (["prose.txt"], "neither an access log"),
         (["access.log", "--from", "3h"], "nothing lies at 10800 s"),

@@ -26,7 +26,7 @@ from seawall.cli.simulate import check_places, print_json, print_text, say, warn
 from seawall.fleet.distribution import Distribution, parse_distribution
 from seawall.fleet.errors import InputError
 from seawall.fleet.model import ArrivalRate, Clients, Recorded, Retries, Traffic, Users
-from seawall.fleet.reader import Fleet, complete, variants, variants
+from seawall.fleet.reader import Fleet, complete, variants
 from seawall.fleet.stories import load
 from seawall.fleet.units import parse_seconds, parse_share
 from seawall.load.asked import Ask, parse_header, parse_method
