@@ -197,13 +197,14 @@ def run_locust(
     if not journey.file.is_file():
         raise InputError("there is no such locustfile", file=journey.file)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seawall-journey-")))
-        lanes = range(processes)
-        children = [stack.enter_context(_running(journey, locust, lane, processes, folder)) for lane in lanes]
         poll = stack.enter_context(selectors.DefaultSelector())
-        for child in children:
-            poll.register(child.pipe, selectors.EVENT_READ, child)
-        _until_ready(children, poll, journey, stop)
+        with tempfile.TemporaryDirectory(prefix="seawall-journey-") as folder:
+            children = []
+            for lane in range(processes):
+                child = stack.enter_context(_running(journey, locust, lane, processes, Path(folder)))
+                poll.register(child.pipe, selectors.EVENT_READ, child)
+                children.append(child)
+            _until_ready(children, poll, journey, stop)
         origin, epoch = _time_zero(start_at)
         for child in children:
             child.order(f"start {origin:.6f}")
