@@ -277,6 +277,15 @@ def locust(
     return Client(f"Locust {kind}", command, _read_locust)
 
 
+def guest(kind: str, url: str, folder: Path, *, users: str, wait: str) -> Client | None:
+    """The same users, their number over time as Seawall writes it, with Locust as its guest."""
+    if locust_python() is None:
+        return None
+    file = folder / f"journey_{os.urandom(4).hex()}.py"
+    file.write_text(_LOCUSTFILE.format(kind=kind, wait=wait))
+    return seawall(url, folder, "--locustfile", str(file), "--users", users)
+
+
 def _read_locust(output: str) -> Told:
     rows = json.loads(output[output.index("[") :])
     times: dict[float, int] = {}

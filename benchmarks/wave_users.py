@@ -3,7 +3,8 @@
 The users join over 10 s, evenly; what is looked at is the time after that. Rate, the fullest window of 20 ms and
 the share of empty windows are read off the server's own log (an even spread puts 4 requests into each window, and
 leaves 2 % empty). Beside it stands Locust with the same users, `constant_pacing(5)` and a `LoadTestShape` of the
-same rise. p50 is compared with what one kept connection of this machine sees that asks 200 times a second.
+same rise, and the same Locust as Seawall's guest. p50 is compared with what one kept connection of this machine
+sees that asks 200 times a second.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ def clients(url: str, crowd: Crowd, folder: Path) -> dict[str, rivals.Client | N
         found[f"Locust {kind}"] = rivals.locust(
             kind, url, folder, users=crowd.users, wait=wait, seconds=seconds, rise=crowd.rise
         )
+        found[f"guest {kind}"] = rivals.guest(kind, url, folder, users=shape, wait=wait)
     return found
 
 
@@ -112,7 +114,8 @@ def measure(runs: int, smoke: bool) -> Iterator[Figure]:
     """All in turns; medians."""
     crowd = SMOKE if smoke else FULL
     rival_names = [f"Locust {kind}" for kind in KINDS]
-    found: dict[str, list[Seen]] = {who: [] for who in ("Seawall", *rival_names)}
+    guests = [f"guest {kind}" for kind in KINDS]
+    found: dict[str, list[Seen]] = {who: [] for who in ("Seawall", *rival_names, *guests)}
     own = []
     with tempfile.TemporaryDirectory() as name:
         for _ in range(runs):
@@ -136,6 +139,11 @@ def measure(runs: int, smoke: bool) -> Iterator[Figure]:
         yield row(f"fullest 20 ms, beside {who}", "fullest", middle(who, "fullest"), "requests")
         yield row(f"empty 20 ms, beside {who}", "empty", middle(who, "empty"), "%")
         yield row(f"p50, beside {who}", "p50_ms", middle(who, "p50_ms"), "ms")
+    for mine, who in zip(guests, rival_names, strict=True):
+        for label, what, unit in (("fullest 20 ms", "fullest", "requests"), ("p50", "p50_ms", "ms")):
+            ours = middle(mine, what)
+            if ours is not None:
+                yield figure(f"as Seawall's guest: {label}, beside {who}", ours, middle(who, what), unit)
 
 
 if __name__ == "__main__":
