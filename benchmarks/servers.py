@@ -8,6 +8,7 @@ server has counted between them.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import os
 import resource
@@ -125,9 +126,7 @@ def nginx(*, log: bool = False) -> Iterator[Nginx]:
         )
         (folder / "nginx.conf").write_text(text)
         command = [program, "-p", name, "-c", f"{name}/nginx.conf", "-e", "stderr"]
-        process = subprocess.Popen(
-            command, preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}), text=True
-        )
+        process = subprocess.Popen(command, preexec_fn=lambda: _bound_to(SERVER_CORE), text=True)
         try:
             _wait_for(port, process)
             yield Nginx(port, process.pid, folder)
@@ -138,6 +137,15 @@ def nginx(*, log: bool = False) -> Iterator[Nginx]:
                 process.wait(5.0)
             process.kill()
             process.wait()
+
+
+def _bound_to(core: int) -> None:
+    """In a new process: stay on a core, and end with the one that has started it, however that ends."""
+    os.sched_setaffinity(0, {core})
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 def _wait_for(port: int, process: subprocess.Popen[str]) -> None:
@@ -167,8 +175,9 @@ class Observed:
 def started(command: Sequence[str]) -> subprocess.Popen[str]:
     """A client, in a session of its own, so that it can be ended with all that it started."""
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: _bound_to(CLIENT_CORE),
+    )  # fmt: skip
 
 
 def finished(client: subprocess.Popen[str], seconds: float = 0.0) -> str:
