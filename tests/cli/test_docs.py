@@ -35,8 +35,8 @@ PAGES = (
     "docs/reference/wave.md",
 )
 SHORTER = {
-    "in 60s, hold 5m": "in 1s, hold 1s",
-    "in 30s, hold 2m": "in 1s, hold 1s",
+    "in 60s, hold 5m": "in 500ms, hold 500ms",
+    "in 30s, hold 2m": "in 500ms, hold 500ms",
     "-> 1000": "-> 100",
     "-> 2000/s": "-> 200/s",
     "--speed 4x": "--speed 300x",
@@ -54,12 +54,13 @@ def _blocks(page: str) -> Iterator[tuple[str, str]]:
 
 def _place(folder: Path, text: str) -> None:
     """Write a YAML block as its reader would: a file by its name, a part of a file in its place."""
+    text = _shorter(text)
     name = re.match(r"# (\S+\.yaml)", text)
     target = folder / (name[1] if name else "fleet.yaml")
     part: dict[str, Any] = yaml.safe_load(text)
     if target.exists() and "kind" not in part:
         whole = {**yaml.safe_load(target.read_text()), **part}
-        if "recorded" in part.get("traffic", {}):
+        if "users" not in part.get("traffic", {"users": None}):
             whole.get("assumptions", {}).pop("traffic.users.count", None)
         text = yaml.safe_dump(whole, sort_keys=False)
     target.write_text(text)
@@ -78,11 +79,15 @@ class Visitor(HttpUser):
 """
 
 
+def _shorter(text: str) -> str:
+    for shown, short in SHORTER.items():
+        text = text.replace(shown, short)
+    return text
+
+
 def _sent(command: str, port: int) -> str:
     """A wave as it is shown, made shorter and sent to another port."""
-    for shown, short in SHORTER.items():
-        command = command.replace(shown, short)
-    return command.replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}")
+    return _shorter(command).replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}")
 
 
 def _without_locust() -> bool:
