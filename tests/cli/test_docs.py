@@ -66,19 +66,6 @@ def _place(folder: Path, text: str) -> None:
     target.write_text(text)
 
 
-JOURNEY = """
-from locust import HttpUser, constant, task
-
-
-class Visitor(HttpUser):
-    wait_time = constant(0.5)
-
-    @task
-    def look(self):
-        self.client.get("/")
-"""
-
-
 def _shorter(text: str) -> str:
     for shown, short in SHORTER.items():
         text = text.replace(shown, short)
@@ -113,10 +100,9 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder as a user has it: manifests, an access log, a journey, and `seawall` on the path."""
+    """A folder as a user has it: manifests, an access log, and `seawall` on the path."""
     shutil.copytree(ROOT / "tests/data/fleet/shop/k8s", tmp_path / "k8s")
     shutil.copy(ROOT / "tests/data/traffic/apache_extract.log", tmp_path / "access.log")
-    (tmp_path / "locustfile.py").write_text(JOURNEY)
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "seawall"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m {SEAWALL[-1]} "$@"\n')
@@ -130,6 +116,8 @@ def test_the_commands_of_a_page_run_as_shown(page: str, folder: Path, port: int)
     for language, text in _blocks(page):
         if language == "yaml":
             _place(folder, text)
+        if script := re.match(r"# (\S+\.py)\n", text):
+            (folder / script[1]).write_text(text)
         if language != "console":
             continue
         for command in re.findall(r"^\$ (.*)", text, re.MULTILINE):
