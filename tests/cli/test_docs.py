@@ -186,7 +186,16 @@ def test_the_reference_names_no_option_that_is_not_there() -> None:
     assert _named() - there == set()
 
 
+def _anchors(page: Path) -> set[str]:
+    """What a page's headings can be linked to by."""
+    headings = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_what_the_pages_link_to_is_there() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8")):
-            assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
+        here = ROOT / page
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", here.read_text(encoding="utf-8")):
+            there = here.parent / target if target else here
+            assert there.exists(), f"{page}: {target}"
+            assert not anchor or anchor in _anchors(there), f"{page}: {target}#{anchor}"
