@@ -370,3 +370,18 @@ def test_a_stopped_wave_drains_and_says_when() -> None:
     assert time.monotonic() - began < 20.0
     assert record.totals["sent"] == record.totals["answered"] > 0
     assert record.description["interrupted_s"] < 3.0
+
+
+def test_parts_may_have_different_numbers_of_processes() -> None:
+    paths: list[bytes] = []
+
+    def answer(head: bytes) -> bytes:
+        paths.append(head)
+        return OK
+
+    with serving(http(answer)) as port:
+        whole = sent(rate_wave(port, "200/s for 1s", process="poisson", seed=2))
+        one = sent(rate_wave(port, "200/s for 1s", process="poisson", seed=2, part=(1, 2)))
+        other = sent(rate_wave(port, "200/s for 1s", process="poisson", seed=2, part=(2, 2)), processes=3)
+    assert one.totals["sent"] + other.totals["sent"] == whole.totals["sent"] == len(paths) / 2
+    assert abs(one.totals["sent"] - other.totals["sent"]) <= 1

@@ -348,7 +348,7 @@ def _running(journey: Journey, locust: Locust, lane: int, lanes: int, folder: Pa
 def _plan(journey: Journey, lane: int, lanes: int, lines: int) -> dict[str, Any]:
     """What a Locust is told. Lanes of all processes of all parts interleave, as those of our own generators."""
     index, count = journey.part
-    first, step = (index - 1) * lanes + lane, count * lanes
+    first, step = (index - 1) + count * lane, count * lanes
     work = journey.workload
     changes = []
     for number in range(first, len(work.join_s), step):

@@ -86,9 +86,9 @@ def _running(
     pids: list[int] = []
     try:
         for number, part in enumerate(tallies):
-            # Lanes of all processes of all parts interleave: part i of n, process p of m is lane i * m + p of n * m.
+            # Part i of n is what leaves the rest i - 1 when divided by n, however many processes share it.
             index, count = wave.part
-            lane = (index - 1) * len(tallies) + number
+            lane = (index - 1) + count * number
             pids.append(_fork(wave, lane, count * len(tallies), connections, part, orders))
         yield pids
     finally:
